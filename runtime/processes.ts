@@ -36,3 +36,14 @@ export async function endProcess(pid: number, signal: NodeJS.Signals, timeoutMs:
     await sleep(20)
   }
 }
+
+/**
+ * When a process started, in a form that only that process has (Linux: clock ticks since boot); with the id it names one
+ * process for good. `undefined` when it is gone; where the system does not tell, the empty string.
+ */
+export async function startTicks(pid: number): Promise<string | undefined> {
+  if (process.platform !== 'linux') return (await isAlive(pid)) ? '' : undefined
+  const status = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => undefined)
+  // The fields after the command name, which may itself hold spaces and parentheses; starttime is field 22 (proc(5)).
+  return status?.slice(status.lastIndexOf(')') + 2).split(' ')[19]
+}
