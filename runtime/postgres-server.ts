@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { createHash, randomBytes } from 'node:crypto'
+import { randomBytes } from 'node:crypto'
 import { chown, lstat, mkdir, readdir, readFile, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -82,10 +82,8 @@ export class PostgresServer {
     }
     const present = await lstat(wanted).catch(() => undefined)
     if (present === undefined && !(await canReach(dirname(wanted), user))) {
-      const name = createHash('sha256').update(wanted).digest('hex').slice(0, 16)
-      const actual = join(SHARED_STATE_DIRECTORY, `data-${name}`)
+      const actual = join(SHARED_STATE_DIRECTORY, `data-${randomBytes(8).toString('hex')}`)
       await mkdir(SHARED_STATE_DIRECTORY, { recursive: true, mode: 0o755 })
-      await rm(actual, { recursive: true, force: true })
       await mkdir(actual, { mode: 0o700 })
       await symlink(actual, wanted)
     } else if (present === undefined) {

@@ -36,7 +36,7 @@ export type CallOptions = {
   agent?: Agent
 }
 
-export type Tenant = { tenant_id: string; name: string; keys: { anon: string; service: string } }
+export type Tenant = { tenant_id: string; name: string; status: string; keys: { anon: string; service: string } }
 
 /**
  * The whole platform as a user gets it: `npm run up` as a process of its own on free ports and a temporary data directory.
