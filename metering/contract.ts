@@ -19,7 +19,11 @@ export type RequestRecord = UsageBase & {
 /** What a tenant's data takes up at one moment: documents with indexes and TOAST, or files. Only what is known is set. */
 export type StorageRecord = UsageBase & { kind: 'storage'; documentsBytes?: number; filesBytes?: number }
 
-/** A change in the number of a tenant's realtime connections at one producer, or messages delivered by it. */
+/**
+ * `connections`: how many realtime connections the tenant has at this producer from this moment on (the number itself, not
+ * the difference: a record that is sent twice or late then spoils nothing; the ledger sets it to 0 when the producer is gone).
+ * `messages`: how many it has delivered since its record before.
+ */
 export type RealtimeRecord = UsageBase & { kind: 'realtime'; connections?: number; messages?: number }
 
 export type UsageRecord = RequestRecord | StorageRecord | RealtimeRecord
