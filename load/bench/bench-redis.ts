@@ -1,0 +1,19 @@
+import { randomBytes } from 'node:crypto'
+import { findFreePort } from '../../runtime/free-port.ts'
+import { findRedisProgram, RedisServer } from '../../runtime/redis-server.ts'
+import { pinToCore } from './pin.ts'
+
+export type BenchRedis = { server: RedisServer; port: number; password: string; url: string }
+
+/** A Redis of the run's own, on the loading core: it stands for one on another machine. */
+export async function startBenchRedis(core: number | undefined): Promise<BenchRedis> {
+  const program = await findRedisProgram()
+  if (program === undefined)
+    throw new Error('The benchmark needs a redis-server or valkey-server: `npm run up` installs one.')
+  const port = await findFreePort()
+  const password = randomBytes(12).toString('hex')
+  const server = new RedisServer({ program, port, password })
+  await server.start()
+  if (server.pid !== undefined) await pinToCore(server.pid, core)
+  return { server, port, password, url: server.url }
+}

@@ -1,0 +1,32 @@
+import type { Cores } from './cores.ts'
+import type { LoadGenerator } from './generators/measurement.ts'
+import type { BenchOptions } from './options.ts'
+import type { Row } from './rounds.ts'
+import type { Base } from './table.ts'
+import type { Yardstick } from './yardstick.ts'
+
+/** What one run gives to each of its groups. */
+export type RunContext = {
+  options: BenchOptions
+  cores: Cores
+  generator: LoadGenerator
+  /** A folder of the run's own, removed at its end. */
+  scratch: string
+  onProgress: (text: string) => void
+}
+
+/** What a group found; `notes` are Markdown and stand under its table. */
+export type GroupResult = {
+  group: string
+  title: string
+  bases: readonly Base[]
+  rows: readonly Row[]
+  notes: readonly string[]
+}
+
+/** Yardsticks that are measured in one set of rounds, because they are compared with each other. */
+export type Group = {
+  name: string
+  yardsticks: readonly Yardstick[]
+  run(yardsticks: readonly Yardstick[], context: RunContext): Promise<GroupResult>
+}

@@ -1,0 +1,5 @@
+import type { Group } from './group.ts'
+import { proxyGroup } from './proxy-group.ts'
+
+/** All that the benchmark measures, in the order of its report. */
+export const GROUPS: readonly Group[] = [proxyGroup]
