@@ -1,0 +1,89 @@
+import type { Socket } from 'node:net'
+import { FrameReader, FrameType, FrameWriter, LinkProtocolError, readHead } from './frames.ts'
+import { type StreamEvents, StreamSide } from './stream-side.ts'
+
+/** The server's view of one request: its head, and the way to answer. */
+export type LinkRequest = {
+  readonly method: string
+  readonly path: string
+  /** name, value, name, value … */
+  readonly headers: string[]
+  /** Sends the response's head; once, before any of its body. */
+  respond(status: number, headers: readonly string[]): void
+  /** The response's body, and the acknowledgement of the request's. */
+  readonly side: StreamSide
+}
+
+/** Takes a request and returns what it wants to be told of its body. */
+export type LinkHandler = (request: LinkRequest) => StreamEvents
+
+/** Streams that one connection may have open; a peer that opens more is refused with a reset. */
+const MAX_STREAMS = 10_000
+
+/**
+ * Serves one connection of a link until it closes. A handler that throws loses its own stream only; a peer that breaks the
+ * protocol loses the connection.
+ */
+export function serveLink(socket: Socket, handler: LinkHandler): void {
+  const streams = new Map<number, StreamSide>()
+  const writer = new FrameWriter((bytes) => {
+    if (!socket.destroyed) socket.write(bytes)
+  })
+  const onClosed = (id: number) => {
+    streams.delete(id)
+  }
+
+  const open = (id: number, payload: Buffer) => {
+    if (streams.has(id)) throw new LinkProtocolError('A stream was opened twice')
+    if (streams.size >= MAX_STREAMS) return writer.reset(id)
+    const [method = '', path = '', ...headers] = readHead(payload)
+    let events: StreamEvents | undefined
+    let hasHead = false
+    const side = new StreamSide(
+      id,
+      writer,
+      {
+        onData: (bytes) => events?.onData(bytes),
+        onEnd: () => events?.onEnd(),
+        onReset: (fault) => events?.onReset(fault),
+        onDrain: () => events?.onDrain(),
+      },
+      onClosed,
+    )
+    streams.set(id, side)
+    const respond = (status: number, responseHeaders: readonly string[]) => {
+      if (hasHead) throw new Error('The head of a response is sent once')
+      hasHead = true
+      if (streams.has(id)) writer.head(id, [String(status), ...responseHeaders])
+    }
+    try {
+      events = handler({ method, path, headers, respond, side })
+    } catch {
+      side.reset()
+    }
+  }
+
+  const reader = new FrameReader((type, id, payload) => {
+    if (type === FrameType.head) return open(id, payload)
+    const side = streams.get(id)
+    if (side === undefined) return
+    if (type === FrameType.data) side.receiveData(payload)
+    else if (type === FrameType.end) side.receiveEnd()
+    else if (type === FrameType.reset) side.receiveReset(new Error('The client gave the request up'))
+    else if (type === FrameType.window) side.receiveWindow(payload.readUInt32BE(0))
+    else throw new LinkProtocolError(`Unknown frame type ${type}`)
+  })
+  socket.setNoDelay(true)
+  socket.on('data', (bytes: Buffer) => {
+    try {
+      reader.push(bytes)
+    } catch (fault) {
+      socket.destroy(fault as Error)
+    }
+  })
+  socket.on('error', () => {})
+  socket.once('close', () => {
+    const fault = new Error('The connection to the client was lost')
+    for (const side of [...streams.values()]) side.receiveReset(fault)
+  })
+}
