@@ -6,9 +6,13 @@ export type Goal = { kind: 'floor' | 'goal'; of: string; to: string; atLeast: nu
 
 export const GOALS: readonly Goal[] = [
   { kind: 'floor', of: 'gateway', to: 'undici', atLeast: 0.85, source: 'issue 3' },
+  { kind: 'floor', of: 'gateway-p1', to: 'undici', atLeast: 0.85, source: 'issue 3' },
   { kind: 'floor', of: 'gateway', to: 'caddy', atLeast: 1.5, source: 'issue 3' },
+  { kind: 'floor', of: 'gateway-p1', to: 'caddy', atLeast: 1.5, source: 'issue 3' },
   { kind: 'goal', of: 'gateway', to: 'nginx-lua', atLeast: 1.25, source: 'issue 3' },
+  { kind: 'goal', of: 'gateway-p16', to: 'nginx-lua', atLeast: 1.25, source: 'issue 3' },
   { kind: 'goal', of: 'gateway', to: 'nginx', atLeast: 0.5, source: 'issue 3' },
+  { kind: 'goal', of: 'gateway-p16', to: 'nginx', atLeast: 0.5, source: 'issue 3' },
   { kind: 'goal', of: 'gateway-10000', to: 'gateway', atLeast: 0.95, source: 'issue 3' },
   { kind: 'goal', of: 'backend', to: 'backend-single', atLeast: 0.98, source: 'issue 5' },
   { kind: 'goal', of: 'backend', to: 'postgrest', atLeast: 3, source: 'issue 5' },

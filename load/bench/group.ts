@@ -22,6 +22,8 @@ export type GroupResult = {
   bases: readonly Base[]
   rows: readonly Row[]
   notes: readonly string[]
+  /** What sent the requests, where it is not the run's own generator. */
+  generator?: string
 }
 
 /** Yardsticks that are measured in one set of rounds, because they are compared with each other. */

@@ -91,7 +91,7 @@ export class PinnedProcess {
   }
 
   async stop(): Promise<void> {
-    if (!this.#exited && this.#child.pid !== undefined) await endProcess(this.#child.pid, 'SIGTERM', 5_000)
+    if (!this.#exited && this.#child.pid !== undefined) await endProcess(this.#child.pid, 'SIGTERM', 20_000)
     running.delete(this)
   }
 }

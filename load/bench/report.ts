@@ -58,7 +58,7 @@ function renderCircumstances(
   return [
     `Taken ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC on ${cpu.length} × ${cpu[0]?.model.trim() ?? 'unknown'},`,
     `${Math.round(totalmem() / 2 ** 30)} GiB, Linux; Node ${process.version}${[...new Set(versions)].map((text) => `, ${text}`).join('')};`,
-    `${generator}, ${options.connections} connections; ${pinning}; median of ${options.rounds} interleaved rounds of ${options.seconds} s.`,
+    `${result.generator ?? generator}, ${options.connections} connections; ${pinning}; median of ${options.rounds} interleaved rounds of ${options.seconds} s.`,
     share > NOISY_SHARE
       ? `**Noisy**: other processes took ${Math.round(share * 100)}% of the measuring core meanwhile; trust "CPU µs/req" before "req/s".`
       : `Other processes took ${(share * 100).toFixed(1)}% of the measuring core meanwhile.`,

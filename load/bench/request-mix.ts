@@ -8,10 +8,12 @@ export type LoadTenant = { name: string; key: string }
 export type RequestMix = { requests: readonly string[] }
 
 export const BENCH_DOMAIN = 'bench.localhost'
+/** What the proxy measurements ask for; the stub upstream answers whatever it is asked. */
+export const PROXY_PATH = '/rest/v1/todos?id=eq.42'
 
-/** Makes `count` tenants with a key of each. */
-export function makeLoadTenants(count: number): LoadTenant[] {
-  return Array.from({ length: count }, (_, i) => ({ name: `tenant-${i}`, key: makeKey('anon') }))
+/** Makes `count` tenants with a key of each; their names begin with `prefix`. */
+export function makeLoadTenants(count: number, prefix = 'tenant'): LoadTenant[] {
+  return Array.from({ length: count }, (_, i) => ({ name: `${prefix}-${i}`, key: makeKey('anon') }))
 }
 
 /** One GET for each tenant, with its host and its key, as its application would send it. */
