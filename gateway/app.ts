@@ -1,0 +1,80 @@
+import type { Logger } from '../runtime/log.ts'
+import type { DirectoryReader } from '../tenancy/directory-reader.ts'
+import type { AuthenticateOptions } from './authenticate.ts'
+import { makeAuthenticate } from './authenticate.ts'
+import { CORS_FIELDS, isPreflight, preflightFields } from './cors.ts'
+import type { Exchange, Step } from './exchange.ts'
+import {
+  type ForwardOptions,
+  makeForward,
+  makeForwardHealth,
+  makeForwardToControl,
+  makeForwardToPlatform,
+} from './forward.ts'
+import { targetOfHost } from './host.ts'
+import type { GatewayMetrics } from './metrics.ts'
+import { makeMonthlyQuota, type QuotaKeeper } from './monthly-quota.ts'
+import { makePipeline } from './pipeline.ts'
+import { makeRateLimit, type RateLimiter } from './rate-limit.ts'
+import { makeResolveTenant } from './resolve-tenant.ts'
+import { respond, respondProblem } from './respond.ts'
+import { makeRouter } from './routes.ts'
+import { checkStorageQuota } from './storage-quota.ts'
+import type { TenantEntry } from './tenant-entry.ts'
+
+export type AppOptions = {
+  domain: string
+  directory: DirectoryReader<TenantEntry>
+  authenticate: AuthenticateOptions
+  rateLimiter: RateLimiter
+  quotaKeeper: QuotaKeeper
+  forward: ForwardOptions
+  metrics: GatewayMetrics
+  log: Logger
+}
+
+/** The way of a request: by host to control, or by route through the steps of the tenant's pipeline. */
+export function makeApp(options: AppOptions): (exchange: Exchange) => void {
+  const { domain, directory, metrics, log } = options
+  const refuse = (exchange: Exchange, fault: unknown): void => {
+    const problem = respondProblem(exchange, fault)
+    metrics.refused(problem.code)
+    if (problem.status >= 500) {
+      log.warn({ err: problem.cause ?? problem, code: problem.code, request_id: exchange.requestId }, 'request refused')
+    }
+  }
+  const resolveTenant = makeResolveTenant(directory, domain)
+  const authenticate = makeAuthenticate(options.authenticate)
+  const limits: Step[] = [
+    makeRateLimit(options.rateLimiter),
+    checkStorageQuota,
+    makeMonthlyQuota(options.quotaKeeper, options.forward.clock),
+  ]
+
+  const route = makeRouter({
+    health: makePipeline([resolveTenant, makeForwardHealth(options.forward)], refuse),
+    platform: makePipeline(
+      [resolveTenant, authenticate, makeRateLimit(options.rateLimiter), makeForwardToPlatform(options.forward)],
+      refuse,
+    ),
+    tenant: makePipeline([resolveTenant, authenticate, ...limits, makeForward(options.forward)], refuse),
+  })
+  const serveControl = makePipeline([makeForwardToControl(options.forward)], refuse)
+  const servePreflight = makePipeline(
+    [
+      resolveTenant,
+      (exchange) => {
+        respond(exchange, 204, undefined, '', preflightFields(exchange))
+        return undefined
+      },
+    ],
+    refuse,
+  )
+
+  return (exchange) => {
+    if (targetOfHost(exchange.host, domain).kind === 'control') return serveControl(exchange)
+    exchange.responseHeaders.push(...CORS_FIELDS)
+    if (isPreflight(exchange)) servePreflight(exchange)
+    else route(exchange)
+  }
+}

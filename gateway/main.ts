@@ -1,0 +1,45 @@
+import type { AddressInfo } from 'node:net'
+import { type ServiceContext, serviceMain } from '../runtime/service-main.ts'
+import { makeAdminServer } from './admin.ts'
+import { type GatewayConfig, readGatewayConfig } from './config.ts'
+import { Primary } from './primary.ts'
+import { startWorker } from './worker.ts'
+
+/** The gateway's first process: owns the ports, keeps the workers alive, tells the launcher who serves. */
+async function startPrimary({ config, log, lifecycle }: ServiceContext<GatewayConfig>): Promise<void> {
+  let endpoints: { url: string; adminUrl: string } | undefined
+  const announce = (): void => {
+    if (endpoints !== undefined) lifecycle.ready({ ...endpoints, pids: primary.pids() })
+  }
+  const primary = new Primary({
+    host: config.AERODB_GATEWAY_HOST,
+    port: config.AERODB_GATEWAY_PORT,
+    workers: config.AERODB_GATEWAY_WORKERS,
+    log,
+    onChange: announce,
+  })
+  lifecycle.onStop('workers', () => primary.stop())
+  const admin = makeAdminServer({
+    isReady: () => primary.isReady,
+    collectMetrics: () => primary.collectMetrics(),
+  })
+  await new Promise<void>((resolve, reject) => {
+    admin.once('error', reject)
+    admin.listen(config.AERODB_GATEWAY_ADMIN_PORT, config.AERODB_GATEWAY_ADMIN_HOST, resolve)
+  })
+  lifecycle.onStop('admin', () => {
+    admin.close()
+    admin.closeAllConnections()
+  })
+  const port = await primary.start()
+  process.on('SIGHUP', () => void primary.restartWorkers())
+  const { port: adminPort } = admin.address() as AddressInfo
+  endpoints = {
+    url: `http://${config.AERODB_GATEWAY_HOST}:${port}`,
+    adminUrl: `http://${config.AERODB_GATEWAY_ADMIN_HOST}:${adminPort}`,
+  }
+  log.info({ ...endpoints, workers: primary.pids() }, 'serving')
+  announce()
+}
+
+await serviceMain('gateway', readGatewayConfig, process.argv.includes('--worker') ? startWorker : startPrimary)

@@ -1,0 +1,185 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { createServer, type Server, type Socket } from 'node:net'
+import { fileURLToPath } from 'node:url'
+import type { MetricObject } from 'prom-client'
+import type { Logger } from '../runtime/log.ts'
+import type { FromWorker, ToWorker } from './worker-messages.ts'
+
+/** Connections that wait for a worker while none serves; more are refused. */
+const MAX_WAITING = 1_024
+const METRICS_TIMEOUT_MS = 1_000
+/** A worker that cannot even start is tried again after this, doubled each time. */
+const FIRST_RESTART_MS = 100
+const MAX_RESTART_MS = 5_000
+/** A worker that served for this long did not fail to start. */
+const HEALTHY_AFTER_MS = 10_000
+
+type Worker = { child: ChildProcess; isReady: boolean; isLeaving: boolean; startedMs: number }
+
+export type PrimaryOptions = {
+  host: string
+  port: number
+  workers: number
+  log: Logger
+  /** Called when the set of serving workers has changed. */
+  onChange: () => void
+}
+
+/**
+ * The process that owns the public port. It accepts connections and hands each to a worker in turn, so the death or
+ * replacement of a worker never closes the port: a connection that nobody has taken yet goes to another worker, or waits
+ * until there is one. (With `SO_REUSEPORT` each worker has its own accept queue in the kernel, which a kill resets; with
+ * node:cluster the port closes while the last worker is away.)
+ */
+export class Primary {
+  readonly #options: PrimaryOptions
+  readonly #server: Server
+  readonly #workers = new Set<Worker>()
+  readonly #waiting: Socket[] = []
+  readonly #collecting = new Map<number, (worker: ChildProcess, metrics: MetricObject[]) => void>()
+  #nextCollection = 1
+  #turn = 0
+  #isStopping = false
+  #failedStarts = 0
+
+  constructor(options: PrimaryOptions) {
+    this.#options = options
+    this.#server = createServer({ pauseOnConnect: true }, (socket) => this.#handOver(socket))
+  }
+
+  /** Starts the workers and resolves with the port once the first serves. */
+  async start(): Promise<number> {
+    const { host, port, workers } = this.#options
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject)
+      this.#server.listen({ host, port, backlog: 4_096 }, resolve)
+    })
+    for (let i = 0; i < workers; i++) this.#fork()
+    await new Promise<void>((resolve) => {
+      const look = (): void => {
+        if (this.#serving().length === workers || this.#isStopping) resolve()
+        else setTimeout(look, 10)
+      }
+      look()
+    })
+    const address = this.#server.address()
+    return typeof address === 'object' && address !== null ? address.port : port
+  }
+
+  /** The process ids of the workers that serve. */
+  pids(): number[] {
+    return this.#serving().flatMap(({ child }) => (child.pid === undefined ? [] : [child.pid]))
+  }
+
+  get isReady(): boolean {
+    return !this.#isStopping && this.#serving().length > 0
+  }
+
+  /** Replaces every worker by a new one, one after the other; each old one drains when its replacement serves. */
+  async restartWorkers(): Promise<void> {
+    for (const old of [...this.#workers]) {
+      if (this.#isStopping) return
+      const replacement = this.#fork()
+      await new Promise<void>((resolve) => {
+        const look = (): void => {
+          if (replacement.isReady || !this.#workers.has(replacement) || this.#isStopping) resolve()
+          else setTimeout(look, 10)
+        }
+        look()
+      })
+      if (!replacement.isReady) continue
+      old.isLeaving = true
+      this.#options.onChange()
+      await this.#end(old)
+    }
+  }
+
+  /** What every worker measured, as prom-client's JSON; a worker that does not answer in time is left out. */
+  async collectMetrics(): Promise<MetricObject[][]> {
+    const serving = this.#serving()
+    const id = this.#nextCollection++
+    const collected: MetricObject[][] = []
+    await new Promise<void>((resolve) => {
+      if (serving.length === 0) return resolve()
+      const timer = setTimeout(resolve, METRICS_TIMEOUT_MS)
+      this.#collecting.set(id, (_worker, metrics) => {
+        collected.push(metrics)
+        if (collected.length < serving.length) return
+        clearTimeout(timer)
+        resolve()
+      })
+      const message: ToWorker = { type: 'collect-metrics', id }
+      for (const { child } of serving) child.send(message, () => {})
+    })
+    this.#collecting.delete(id)
+    return collected
+  }
+
+  /** Takes no more connections and lets every worker drain. */
+  async stop(): Promise<void> {
+    this.#isStopping = true
+    this.#server.close()
+    for (const socket of this.#waiting.splice(0)) socket.destroy()
+    await Promise.all([...this.#workers].map((worker) => this.#end(worker)))
+  }
+
+  #serving(): Worker[] {
+    return [...this.#workers].filter((worker) => worker.isReady && !worker.isLeaving)
+  }
+
+  #handOver(socket: Socket): void {
+    const serving = this.#serving()
+    const worker = serving[this.#turn++ % Math.max(1, serving.length)]
+    if (worker === undefined) {
+      if (this.#isStopping || this.#waiting.length >= MAX_WAITING) socket.destroy()
+      else this.#waiting.push(socket)
+      return
+    }
+    const message: ToWorker = { type: 'connection' }
+    worker.child.send(message, socket, { keepOpen: false }, (fault) => {
+      // The worker died with the connection still in our hands: another one takes it.
+      if (fault !== null && !socket.destroyed) this.#handOver(socket)
+    })
+  }
+
+  #fork(): Worker {
+    const child = fork(fileURLToPath(new URL('./main.ts', import.meta.url)), ['--worker'], { serialization: 'json' })
+    const worker: Worker = { child, isReady: false, isLeaving: false, startedMs: performance.now() }
+    this.#workers.add(worker)
+    child.on('message', (message: FromWorker) => {
+      if (message.type === 'ready') this.#becameReady(worker)
+      else this.#collecting.get(message.id)?.(child, message.metrics)
+    })
+    child.once('exit', (code, signal) => this.#exited(worker, code, signal))
+    return worker
+  }
+
+  #becameReady(worker: Worker): void {
+    worker.isReady = true
+    for (const socket of this.#waiting.splice(0)) this.#handOver(socket)
+    this.#options.onChange()
+  }
+
+  #exited(worker: Worker, code: number | null, signal: NodeJS.Signals | null): void {
+    this.#workers.delete(worker)
+    if (this.#isStopping || worker.isLeaving) return
+    this.#options.log.warn({ worker: worker.child.pid, code, signal }, 'a worker is gone: starting another')
+    this.#options.onChange()
+    const didServe = worker.isReady || performance.now() - worker.startedMs > HEALTHY_AFTER_MS
+    this.#failedStarts = didServe ? 0 : this.#failedStarts + 1
+    const delayMs = didServe ? 0 : Math.min(FIRST_RESTART_MS * 2 ** this.#failedStarts, MAX_RESTART_MS)
+    const again = (): void => {
+      if (!this.#isStopping) this.#fork()
+    }
+    if (delayMs === 0) again()
+    else setTimeout(again, delayMs)
+  }
+
+  async #end({ child }: Worker): Promise<void> {
+    if (child.exitCode !== null || child.signalCode !== null) return
+    await new Promise<void>((resolve) => {
+      child.once('exit', () => resolve())
+      child.kill('SIGTERM')
+    })
+  }
+}

@@ -1,0 +1,42 @@
+import { asProblem, PROBLEM_CONTENT_TYPE, type Problem, toProblemDocument } from '../runtime/problem.ts'
+import type { Exchange } from './exchange.ts'
+
+/** Ends the exchange with a fault's problem document; does nothing when the response has begun or the client is gone. */
+export function respondProblem(exchange: Exchange, fault: unknown): Problem {
+  const problem = asProblem(fault)
+  const fields: string[] = []
+  for (const [name, value] of Object.entries(problem.headers)) fields.push(name, value)
+  respond(
+    exchange,
+    problem.status,
+    PROBLEM_CONTENT_TYPE,
+    JSON.stringify(toProblemDocument(problem, exchange.requestId)),
+    fields,
+  )
+  return problem
+}
+
+/** Ends the exchange with a body of the gateway's own. */
+export function respond(
+  exchange: Exchange,
+  status: number,
+  contentType: string | undefined,
+  body: string,
+  fields: readonly string[] = [],
+): void {
+  const { request, response } = exchange
+  if (response.headersSent || response.destroyed) return
+  const all = [...exchange.responseHeaders, ...fields]
+  if (contentType !== undefined) all.push('Content-Type', contentType)
+  if (status !== 204) all.push('Content-Length', String(Buffer.byteLength(body)))
+  // An unread body would have to be read to its end before the connection could serve again.
+  if (!request.complete && hasBody(exchange)) all.push('Connection', 'close')
+  response.writeHead(status, all)
+  response.end(exchange.method === 'HEAD' ? undefined : body)
+}
+
+/** A request has a body when its framing says so (RFC 9112 6.3). */
+export function hasBody({ request }: Pick<Exchange, 'request'>): boolean {
+  const length = request.headers['content-length']
+  return request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
+}

@@ -1,0 +1,134 @@
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import { openSpool } from '../metering/spool.ts'
+import { systemClock } from '../runtime/clock.ts'
+import { connectRedis } from '../runtime/redis.ts'
+import { Sealer } from '../runtime/seal.ts'
+import type { ServiceContext } from '../runtime/service-main.ts'
+import { ServiceTokenCodec } from '../runtime/service-token.ts'
+import { DirectoryReader } from '../tenancy/directory-reader.ts'
+import { LastKnownGood } from '../tenancy/last-known-good.ts'
+import { RequestContextCodec } from '../tenancy/request-context.ts'
+import { makeApp } from './app.ts'
+import type { GatewayConfig } from './config.ts'
+import { makeHttpEdge } from './http-edge.ts'
+import { JwksCache } from './jwks.ts'
+import { GatewayMetrics } from './metrics.ts'
+import { QuotaCounter } from './quota-counter.ts'
+import { makeRecordUsage } from './record-usage.ts'
+import { makeRequestCountSource } from './request-count.ts'
+import { RequestIds } from './request-id.ts'
+import { SlidingLogLimiter } from './sliding-log.ts'
+import { parseTenantEntry, type TenantEntry } from './tenant-entry.ts'
+import { UndiciUpstream } from './upstream-undici.ts'
+import { Upstreams } from './upstreams.ts'
+import { JwtVerifier } from './verify-jwt.ts'
+import type { FromWorker, ToWorker } from './worker-messages.ts'
+
+/** How long a command may take before its limit's policy for Redis being away decides. */
+const REDIS_TIMEOUT_MS = 250
+
+/** One process that serves: wires the pipeline and takes connections from the primary. */
+export async function startWorker({ config, log, lifecycle }: ServiceContext<GatewayConfig>): Promise<void> {
+  const clock = systemClock
+  const redis = connectRedis({
+    urls: config.AERODB_REDIS_URL,
+    connectionName: 'gateway',
+    log,
+    whenAway: 'fail-fast',
+    commandTimeoutMs: REDIS_TIMEOUT_MS,
+  })
+  lifecycle.onStop('redis', () => redis.disconnect())
+  const subscriber = connectRedis({
+    urls: config.AERODB_REDIS_URL,
+    connectionName: 'gateway-announcements',
+    log,
+    whenAway: 'fail-fast',
+  })
+  lifecycle.onStop('subscriber', () => subscriber.disconnect())
+
+  const directory = new DirectoryReader<TenantEntry>({
+    kind: 'tenant',
+    redis,
+    subscriber,
+    lastKnownGood: new LastKnownGood(join(config.AERODB_DATA_DIR, 'directory'), log),
+    parse: parseTenantEntry,
+    versionOf: (entry) => entry.snapshot.version,
+    maxEntries: config.AERODB_GATEWAY_MAX_TENANTS,
+    clock,
+    log,
+  })
+  directory.start()
+  lifecycle.onStop('directory', () => directory.stop())
+
+  const spool = openSpool({ directory: join(config.AERODB_DATA_DIR, 'spool'), log })
+  lifecycle.onStop('spool', () => spool.close())
+  const upstreams = new Upstreams(config.AERODB_BACKEND_URLS, 1, (origin) => new UndiciUpstream(origin))
+  lifecycle.onStop('upstreams', () => upstreams.close())
+  const control = new UndiciUpstream(new URL(config.AERODB_CONTROL_URL).origin)
+  lifecycle.onStop('control', () => control.close())
+  const jwks = new JwksCache({ allowPrivate: config.AERODB_WEBHOOK_ALLOW_PRIVATE, clock })
+  lifecycle.onStop('jwks', () => jwks.close())
+
+  const metrics = new GatewayMetrics({ tenants: () => directory.size, connections: () => sockets.size })
+  const recordUsage = makeRecordUsage(spool, clock)
+  const countInLedger = makeRequestCountSource(
+    config.AERODB_METERING_URL,
+    new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET),
+    clock,
+  )
+  const serve = makeApp({
+    domain: config.AERODB_DOMAIN,
+    directory,
+    authenticate: {
+      jwt: new JwtVerifier({ sealer: new Sealer(config.AERODB_ENCRYPTION_KEYS), jwks, clock }),
+      clock,
+    },
+    rateLimiter: new SlidingLogLimiter({ redis, whenAway: config.AERODB_GATEWAY_RATE_LIMIT_WHEN_REDIS_AWAY, log }),
+    quotaKeeper: new QuotaCounter({ redis, countInLedger, whenAway: config.AERODB_GATEWAY_QUOTA_WHEN_REDIS_AWAY, log }),
+    forward: {
+      upstreams,
+      control,
+      codec: new RequestContextCodec(config.AERODB_INTERNAL_SECRET),
+      clock,
+      beforeLastByte(exchange, outcome, done) {
+        metrics.responded(outcome.status, clock.monotonicMs() - exchange.startedMs)
+        recordUsage(exchange, outcome, done)
+      },
+      onFault(exchange, fault) {
+        log.warn({ err: fault.cause, kind: fault.kind, request_id: exchange.requestId }, 'the upstream failed')
+      },
+    },
+    metrics,
+    log,
+  })
+  const server = makeHttpEdge({ serve, requestIds: new RequestIds(), clock })
+  const sockets = new Set<Socket>()
+  lifecycle.onStop('server', () => drain(server, sockets))
+
+  process.on('message', (message: ToWorker, socket: Socket | undefined) => {
+    if (message.type === 'connection' && socket !== undefined) {
+      sockets.add(socket)
+      socket.once('close', () => sockets.delete(socket))
+      socket.setNoDelay(true)
+      server.emit('connection', socket)
+      socket.resume()
+    } else if (message.type === 'collect-metrics') {
+      void metrics.registry.getMetricsAsJSON().then((collected) => {
+        const answer: FromWorker = { type: 'metrics', id: message.id, metrics: collected }
+        process.send?.(answer)
+      })
+    }
+  })
+  lifecycle.ready()
+}
+
+/** Lets requests under way end, tells keep-alive connections to close, and resolves when none is left. */
+async function drain(server: ReturnType<typeof makeHttpEdge>, sockets: ReadonlySet<Socket>): Promise<void> {
+  server.emit('draining')
+  for (;;) {
+    server.closeIdleConnections()
+    if (sockets.size === 0) return
+    await new Promise((resolve) => setTimeout(resolve, 50))
+  }
+}
