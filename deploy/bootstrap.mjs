@@ -27,7 +27,13 @@ function npm(args) {
   const { status, error } = spawnSync('npm', args, {
     cwd: root,
     stdio: ['ignore', 2, 2],
-    env: { ...process.env, PATH: systemPath, npm_config_audit: 'false', npm_config_fund: 'false', npm_config_loglevel: 'error' },
+    env: {
+      ...process.env,
+      PATH: systemPath,
+      npm_config_audit: 'false',
+      npm_config_fund: 'false',
+      npm_config_loglevel: 'error',
+    },
     shell: process.platform === 'win32',
   })
   if (status === 0) return

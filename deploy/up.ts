@@ -26,8 +26,10 @@ async function main(args: readonly string[]): Promise<number> {
   }
   const platform = new Platform(config, (text) => console.error(`[up] ${text}`))
   const stopped = Promise.withResolvers<void>()
+  let isStopping = false
   const stop = (reason: string) => {
-    console.error(`\n[up] stopping (${reason})`)
+    if (!isStopping) console.error(`\n[up] stopping (${reason})`)
+    isStopping = true
     stopped.resolve()
   }
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => stop(signal))
@@ -38,8 +40,7 @@ async function main(args: readonly string[]): Promise<number> {
   try {
     const started = startAll(platform)
     await Promise.race([started, stopped.promise])
-    const wasStopped = await Promise.race([stopped.promise.then(() => true), Promise.resolve(false)])
-    if (!wasStopped) {
+    if (!isStopping) {
       const endpoints = await platform.announce()
       printEndpoints(endpoints, config.AERODB_DATA_DIR)
       if (args.includes('--demo')) console.log(await makeDemo(endpoints, config.AERODB_DATA_DIR))

@@ -82,6 +82,12 @@ export function urlList(...protocols: string[]) {
 /** A secret of at least 32 characters, from which keys are derived. */
 export const secret = z.string().min(32, 'must be a secret of at least 32 characters')
 
+/** A comma-separated list of secrets: the first is used, all are accepted, so one is rotated by putting the new one in front. */
+export const secretList = z
+  .string()
+  .transform((value) => value.split(',').map((part) => part.trim()))
+  .pipe(z.array(secret).min(1))
+
 /** A DNS name without a trailing dot, in lower case. */
 export const domainName = z
   .string()
