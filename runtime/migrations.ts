@@ -49,6 +49,7 @@ export async function migrate(options: {
       migrationsSchema: schema,
       createMigrationsSchema: true,
       direction: 'up',
+      advisoryLockMode: 'wait',
       count: Number.POSITIVE_INFINITY,
       logger: {
         debug: (message) => log.debug(message),

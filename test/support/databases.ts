@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
 import { inject } from 'vitest'
 
@@ -25,15 +26,23 @@ export async function createDatabase(): Promise<{ url: string; drop: () => Promi
     url: url.href,
     drop: async () => {
       await asAdmin(adminUrl, async (client) => {
-        const open = await client.query<{ application_name: string }>(
-          'select application_name from pg_stat_activity where datname = $1',
-          [name],
-        )
+        const open = await openConnections(client, name)
         await client.query(`drop database ${name} with (force)`)
-        if (open.rowCount !== 0)
-          throw new Error(`Connections were left open: ${open.rows.map((row) => row.application_name).join(', ')}`)
+        if (open.length > 0) throw new Error(`Connections were left open: ${open.join(', ')}`)
       })
     },
+  }
+}
+
+/** Who still holds a connection; a client that has just ended may be there for a moment yet. */
+async function openConnections(client: pg.Client, database: string): Promise<string[]> {
+  for (let tries = 0; ; tries++) {
+    const { rows } = await client.query<{ application_name: string }>(
+      `select application_name from pg_stat_activity where datname = $1 and backend_type = 'client backend'`,
+      [database],
+    )
+    if (rows.length === 0 || tries === 100) return rows.map((row) => row.application_name)
+    await sleep(20)
   }
 }
 
