@@ -7,6 +7,7 @@ import {
   mkdirSync,
   openSync,
   renameSync,
+  utimes,
   writeFileSync,
   writeSync,
 } from 'node:fs'
@@ -18,6 +19,7 @@ import { segmentName } from './segment-format.ts'
 const fdatasyncAsync = promisify(fdatasync)
 const fsyncAsync = promisify(fsync)
 const closeAsync = promisify(close)
+const utimesAsync = promisify(utimes)
 
 /** Names the process that writes here while it lives; renamed to `CLOSED_FILE` when the writer ends in good order. */
 export const WRITER_FILE = 'writer.json'
@@ -77,6 +79,12 @@ export class SegmentWriter {
       // A failed sync cannot be repeated (the kernel has dropped the pages): nothing is gained by keeping the file open.
       for (const fd of fds) if (this.#retired.delete(fd)) await closeAsync(fd)
     }
+  }
+
+  /** A sign of life, for shippers that cannot look this process up (another container). */
+  async touch(): Promise<void> {
+    const now = new Date()
+    if (this.#made) await utimesAsync(join(this.#options.directory, WRITER_FILE), now, now)
   }
 
   get hasUnsynced(): boolean {

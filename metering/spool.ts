@@ -53,6 +53,7 @@ export type Spool = UsageWriter & {
 }
 
 const MAX_FRAME_RECORDS = 4_096
+const TOUCH_MS = 30_000
 
 /** Opens the spool of this process. Never throws: what cannot be written waits in memory (`maxPendingBytes`). */
 export function openSpool(options: SpoolOptions): Spool {
@@ -77,6 +78,7 @@ class FileSpool implements Spool {
   #closed = false
   /** Set while writes fail: serving goes on, and a timer tries again. */
   #failing: NodeJS.Timeout | undefined
+  readonly #touchTimer: NodeJS.Timeout
   #syncTimer: NodeJS.Timeout | undefined
   #syncing: Promise<void> | undefined
   #awaitingSync: (() => void)[] = []
@@ -100,6 +102,8 @@ class FileSpool implements Spool {
       maxSegmentAgeMs: options.maxSegmentAgeMs ?? 60_000,
       syncs: this.#fsync !== 'off',
     })
+    this.#touchTimer = setInterval(() => void this.#segments.touch().catch(() => {}), TOUCH_MS)
+    this.#touchTimer.unref()
     if (typeof this.#fsync === 'object') {
       this.#syncTimer = setInterval(() => void this.#syncInBackground(), this.#fsync.everyMs)
       this.#syncTimer.unref()
@@ -151,6 +155,7 @@ class FileSpool implements Spool {
     this.#closed = true
     clearInterval(this.#failing)
     clearInterval(this.#syncTimer)
+    clearInterval(this.#touchTimer)
     await this.#syncing
     if (this.#fsync !== 'off') await this.#segments.sync().catch((fault: unknown) => this.#reportSyncFault(fault))
     this.#settle(this.#awaitingSync.splice(0))

@@ -1,0 +1,78 @@
+import { Hono } from 'hono'
+import { z } from 'zod'
+import type { Clock } from '../runtime/clock.ts'
+import { renderProblems, requestIdMiddleware, type ServiceVariables } from '../runtime/hono-service.ts'
+import type { Logger } from '../runtime/log.ts'
+import { Problem } from '../runtime/problem.ts'
+import { SERVICE_TOKEN_HEADER, type ServiceTokenCodec } from '../runtime/service-token.ts'
+import { monthOf, parseMonth } from './month.ts'
+import { buildSeries, buildUsageDocument } from './usage-document.ts'
+import type { UsageStore } from './usage-store.ts'
+
+export type AppOptions = {
+  usage: UsageStore
+  tokens: ServiceTokenCodec
+  clock: Clock
+  log: Logger
+  /** What `/healthz` says besides `ok`; throws when the service cannot do its work. */
+  checkHealth: () => Promise<Record<string, unknown>>
+}
+
+const pageQuery = z.object({
+  after: z.string().max(64).default(''),
+  limit: z.coerce.number().int().min(1).max(1_000).default(200),
+})
+const step = z.enum(['hour', 'day']).default('day')
+
+/** The internal API of metering. All but `/healthz` is for our own services: the service token is asked for first. */
+export function makeApp(options: AppOptions): Hono<{ Variables: ServiceVariables }> {
+  const { usage, clock, log } = options
+  const app = new Hono<{ Variables: ServiceVariables }>()
+  app.use(requestIdMiddleware(log))
+  renderProblems(app)
+  app.get('/healthz', async (c) => {
+    try {
+      return c.json({ status: 'ok', ...(await options.checkHealth()) })
+    } catch (fault) {
+      throw new Problem(503, 'unavailable', { detail: 'The ledger cannot be reached.', cause: fault })
+    }
+  })
+  app.use('/internal/*', async (c, next) => {
+    if (options.tokens.verify(c.req.header(SERVICE_TOKEN_HEADER), clock.nowMs()) === undefined)
+      throw new Problem(401, 'unauthorized', { detail: 'This address is for our own services.' })
+    await next()
+  })
+  app.get('/internal/v1/tenants/:tenant/usage/:month', async (c) => {
+    const month = parseMonth(c.req.param('month'))
+    return c.json(await buildUsageDocument(usage, c.req.param('tenant'), month, clock.nowMs()))
+  })
+  app.get('/internal/v1/tenants/:tenant/usage/:month/series', async (c) => {
+    const month = parseMonth(c.req.param('month'))
+    const by = step.safeParse(c.req.query('step'))
+    if (!by.success) throw new Problem(400, 'invalid_step', { detail: 'step must be hour or day.' })
+    const resource = c.req.query('resource') ?? 'api_requests'
+    return c.json(await buildSeries(usage, c.req.param('tenant'), month, resource, by.data, clock.nowMs()))
+  })
+  app.get('/internal/v1/tenants/:tenant/request-count', async (c) => {
+    const text = c.req.query('month')
+    const month = text === undefined ? monthOf(clock.nowMs()) : parseMonth(text)
+    const { requests } = await usage.readTotals(c.req.param('tenant'), month)
+    return c.json({ count: requests, as_of: new Date(clock.nowMs()).toISOString() })
+  })
+  app.get('/internal/v1/storage', async (c) => {
+    const page = pageQuery.safeParse(c.req.query())
+    if (!page.success) throw new Problem(400, 'invalid_query', { detail: 'limit must be from 1 to 1000.' })
+    const { after, limit } = page.data
+    const tenants = await usage.readStorage(after, limit)
+    return c.json({
+      data: tenants.map((tenant) => ({
+        tenant_id: tenant.tenantId,
+        documents_bytes: tenant.documentsBytes,
+        files_bytes: tenant.filesBytes,
+        sampled_at: tenant.sampledAt.toISOString(),
+      })),
+      next_after: tenants.length === limit ? (tenants.at(-1)?.tenantId ?? null) : null,
+    })
+  })
+  return app
+}

@@ -1,0 +1,89 @@
+import { fileURLToPath } from 'node:url'
+import { serve } from '@hono/node-server'
+import { z } from 'zod'
+import { systemClock } from '../runtime/clock.ts'
+import { port, readConfig, secret, url, urlList } from '../runtime/config.ts'
+import { LOG_LEVELS } from '../runtime/log.ts'
+import { migrate } from '../runtime/migrations.ts'
+import { makePostgresPool } from '../runtime/postgres-pool.ts'
+import { connectRedis } from '../runtime/redis.ts'
+import { serviceMain } from '../runtime/service-main.ts'
+import { ServiceTokenCodec } from '../runtime/service-token.ts'
+import { makeApp } from './app.ts'
+import { ensureLedgerPartitions, keepLedgerPartitions } from './ledger-partitions.ts'
+import { RedisUsageStream } from './redis-stream.ts'
+import { Sink } from './sink.ts'
+import { UsageStore } from './usage-store.ts'
+
+const configSchema = z.object({
+  AERODB_LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
+  AERODB_METERING_HOST: z.string().min(1).default('127.0.0.1'),
+  AERODB_METERING_PORT: port.default(8082),
+  AERODB_DATABASE_URL: url('postgres:', 'postgresql:'),
+  AERODB_REDIS_URL: urlList('redis:', 'rediss:'),
+  AERODB_INTERNAL_SECRET: secret,
+})
+
+await serviceMain(
+  'metering',
+  () => readConfig(configSchema),
+  async ({ config, log, lifecycle }) => {
+    const clock = systemClock
+    await migrate({
+      databaseUrl: config.AERODB_DATABASE_URL,
+      schema: 'metering',
+      directory: fileURLToPath(new URL('./migrations', import.meta.url)),
+      log,
+    })
+    const pool = makePostgresPool({
+      url: config.AERODB_DATABASE_URL,
+      applicationName: 'aerodb-metering',
+      maxConnections: 10,
+      statementTimeoutMs: 30_000,
+      log,
+    })
+    lifecycle.onStop('database', () => pool.end())
+    await ensureLedgerPartitions(pool, clock, log)
+    lifecycle.onStop('partitions', keepLedgerPartitions(pool, clock, log))
+    const redis = connectRedis({
+      urls: config.AERODB_REDIS_URL,
+      connectionName: 'aerodb-metering',
+      log,
+      whenAway: 'fail-fast',
+      commandTimeoutMs: 5_000,
+    })
+    lifecycle.onStop('redis', () => redis.disconnect())
+    const sink = new Sink({
+      databaseUrl: config.AERODB_DATABASE_URL,
+      pool,
+      stream: new RedisUsageStream(redis),
+      clock,
+      log,
+    })
+    sink.start()
+    lifecycle.onStop('sink', () => sink.close())
+    const app = makeApp({
+      usage: new UsageStore(pool),
+      tokens: new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET),
+      clock,
+      log,
+      checkHealth: async () => {
+        await pool.query('select 1')
+        return { sink: sink.stats() }
+      },
+    })
+    const server = await new Promise<ReturnType<typeof serve>>((resolve, reject) => {
+      const listening = serve(
+        { fetch: app.fetch, hostname: config.AERODB_METERING_HOST, port: config.AERODB_METERING_PORT },
+        () => resolve(listening),
+      )
+      listening.once('error', reject)
+    })
+    lifecycle.onStop('http', () => new Promise<void>((resolve) => server.close(() => resolve())))
+    const address = server.address()
+    const boundPort = typeof address === 'object' && address !== null ? address.port : config.AERODB_METERING_PORT
+    const base = `http://${config.AERODB_METERING_HOST}:${boundPort}`
+    log.info({ url: base }, 'metering is ready')
+    lifecycle.ready({ url: base })
+  },
+)

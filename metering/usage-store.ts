@@ -1,0 +1,144 @@
+import type { PostgresPool } from '../runtime/postgres-pool.ts'
+import type { GaugeMeter } from './gauge.ts'
+import type { Month } from './month.ts'
+
+/** Endpoints shown in a usage document; the many beyond them are in the totals all the same. */
+const MAX_ENDPOINTS = 1_000
+
+export type EndpointUsage = { method: string; endpoint: string; status: number; count: number }
+export type RequestTotals = { requests: number; egressBytes: number; ingressBytes: number; messages: number }
+/** `valueMs`: the integral over the month so far (value × milliseconds). */
+export type GaugeUsage = { last: number; peak: number; valueMs: bigint }
+
+/** Reads usage from the rollups; each statement is one function. */
+export class UsageStore {
+  readonly #pool: PostgresPool
+
+  constructor(pool: PostgresPool) {
+    this.#pool = pool
+  }
+
+  /** The totals of a tenant's month, from the hours. */
+  async readTotals(tenantId: string, month: Month): Promise<RequestTotals> {
+    const { rows } = await this.#pool.query<Record<string, string | null>>(
+      `select sum(requests)::text as requests, sum(egress_bytes)::text as egress, sum(ingress_bytes)::text as ingress,
+         sum(messages)::text as messages
+       from metering.usage_hourly where tenant_id = $1 and hour >= $2 and hour < $3`,
+      [tenantId, new Date(month.startMs), new Date(month.endMs)],
+    )
+    const row = rows[0] ?? {}
+    return {
+      requests: Number(row.requests ?? 0),
+      egressBytes: Number(row.egress ?? 0),
+      ingressBytes: Number(row.ingress ?? 0),
+      messages: Number(row.messages ?? 0),
+    }
+  }
+
+  /** Requests by status, of the whole month. */
+  async readByStatus(tenantId: string, month: Month): Promise<{ status: number; count: number }[]> {
+    const { rows } = await this.#pool.query<{ status: number; count: string }>(
+      `select status, sum(requests)::text as count from metering.usage_daily
+       where tenant_id = $1 and day >= $2::date and day < $3::date group by status order by status`,
+      [tenantId, dayText(month.startMs), dayText(month.endMs)],
+    )
+    return rows.map((row) => ({ status: row.status, count: Number(row.count) }))
+  }
+
+  /** Requests by method, endpoint and status; the busiest first. */
+  async readByEndpoint(tenantId: string, month: Month): Promise<EndpointUsage[]> {
+    const { rows } = await this.#pool.query<{ method: string; endpoint: string; status: number; count: string }>(
+      `select method, endpoint, status, sum(requests)::text as count from metering.usage_daily
+       where tenant_id = $1 and day >= $2::date and day < $3::date
+       group by method, endpoint, status order by sum(requests) desc, endpoint, method, status limit $4`,
+      [tenantId, dayText(month.startMs), dayText(month.endMs), MAX_ENDPOINTS],
+    )
+    return rows.map((row) => ({ ...row, count: Number(row.count) }))
+  }
+
+  /** What was held in the month, up to now or its end: closed spans from the hours, the open one from the gauges. */
+  async readGauge(tenantId: string, meter: GaugeMeter, month: Month, nowMs: number): Promise<GaugeUsage> {
+    const untilMs = Math.min(month.endMs, nowMs)
+    const { rows } = await this.#pool.query<{
+      closed_ms: string | null
+      peak: string | null
+      last: string | null
+      open_ms: string | null
+      open_value: string | null
+    }>(
+      `select
+         (select trunc(sum(value_ms))::text from metering.gauge_hourly
+           where tenant_id = $1 and meter = $2 and hour >= $3 and hour < $4) as closed_ms,
+         (select max(peak)::text from metering.gauge_hourly
+           where tenant_id = $1 and meter = $2 and hour >= $3 and hour < $4) as peak,
+         (select last_value::text from metering.gauge_hourly
+           where tenant_id = $1 and meter = $2 and hour < $4 order by hour desc limit 1) as last,
+         (select trunc(sum(value * greatest(0, extract(epoch from $5::timestamptz - greatest(since, $3))) * 1000))::text
+           from metering.gauges where tenant_id = $1 and meter = $2) as open_ms,
+         (select sum(value)::text from metering.gauges
+           where tenant_id = $1 and meter = $2 and since < $5) as open_value`,
+      [tenantId, meter, new Date(month.startMs), new Date(month.endMs), new Date(untilMs)],
+    )
+    const row = rows[0]
+    const begun = nowMs >= month.startMs
+    const open = begun ? Number(row?.open_value ?? 0) : 0
+    return {
+      last: begun ? Number(row?.last ?? 0) : 0,
+      peak: Math.max(Number(row?.peak ?? 0), open),
+      valueMs: begun ? BigInt(row?.closed_ms ?? 0) + BigInt(row?.open_ms ?? 0) : 0n,
+    }
+  }
+
+  /** A series from the hours: sums of requests, bytes and messages by hour or day. */
+  async readTotalsSeries(
+    tenantId: string,
+    column: 'requests' | 'egress_bytes' | 'ingress_bytes' | 'messages',
+    step: 'hour' | 'day',
+    month: Month,
+  ): Promise<{ atMs: number; value: number }[]> {
+    const { rows } = await this.#pool.query<{ at: Date; value: string }>(
+      `select date_trunc('${step}', hour, 'UTC') as at, sum(${column})::text as value from metering.usage_hourly
+       where tenant_id = $1 and hour >= $2 and hour < $3 group by 1 order by 1`,
+      [tenantId, new Date(month.startMs), new Date(month.endMs)],
+    )
+    return rows.map((row) => ({ atMs: row.at.getTime(), value: Number(row.value) }))
+  }
+
+  /** A series of what was held: the peak of each hour or day in which it changed or was held by a closed span. */
+  async readGaugeSeries(
+    tenantId: string,
+    meter: GaugeMeter,
+    step: 'hour' | 'day',
+    month: Month,
+  ): Promise<{ atMs: number; value: number }[]> {
+    const { rows } = await this.#pool.query<{ at: Date; value: string }>(
+      `select date_trunc('${step}', hour, 'UTC') as at, max(peak)::text as value from metering.gauge_hourly
+       where tenant_id = $1 and meter = $2 and hour >= $3 and hour < $4 group by 1 order by 1`,
+      [tenantId, meter, new Date(month.startMs), new Date(month.endMs)],
+    )
+    return rows.map((row) => ({ atMs: row.at.getTime(), value: Number(row.value) }))
+  }
+
+  /** What each tenant stores now, by tenant id. */
+  async readStorage(after: string, limit: number): Promise<TenantStorage[]> {
+    const { rows } = await this.#pool.query<{ tenant_id: string; documents: string; files: string; at: Date }>(
+      `select tenant_id, coalesce(sum(value) filter (where meter = 'documents_bytes'), 0)::text as documents,
+         coalesce(sum(value) filter (where meter = 'files_bytes'), 0)::text as files, max(since) as at
+       from metering.gauges where tenant_id > $1 and meter in ('documents_bytes', 'files_bytes')
+       group by tenant_id order by tenant_id limit $2`,
+      [after, limit],
+    )
+    return rows.map((row) => ({
+      tenantId: row.tenant_id,
+      documentsBytes: Number(row.documents),
+      filesBytes: Number(row.files),
+      sampledAt: row.at,
+    }))
+  }
+}
+
+export type TenantStorage = { tenantId: string; documentsBytes: number; filesBytes: number; sampledAt: Date }
+
+function dayText(ms: number): string {
+  return new Date(ms).toISOString().slice(0, 10)
+}
