@@ -1,0 +1,75 @@
+import { Agent, type Dispatcher } from 'undici'
+import { z } from 'zod'
+import type { Endpoints } from './platform.ts'
+
+const tenantSchema = z.object({
+  tenant_id: z.string(),
+  name: z.string(),
+  keys: z.object({ anon: z.string(), service: z.string() }),
+})
+export type CreatedTenant = z.output<typeof tenantSchema>
+
+const usageSchema = z.object({ resources: z.object({ api_requests: z.object({ total: z.number() }) }) })
+
+export type Call = { method?: Dispatcher.HttpMethod; key?: string; body?: unknown }
+export type Answer = { status: number; json: unknown }
+
+/** Calls of the platform API and of tenants, through the gateway, as any client makes them. */
+export class PlatformClient {
+  readonly #endpoints: Endpoints
+  readonly #agent = new Agent({ connections: 32, headersTimeout: 60_000 })
+
+  constructor(endpoints: Endpoints) {
+    this.#endpoints = endpoints
+  }
+
+  /** One request to `<host>.<domain>`. */
+  async call(host: string, path: string, { method, key, body }: Call = {}): Promise<Answer> {
+    const response = await this.#agent.request({
+      origin: this.#endpoints.gateway,
+      path,
+      method: method ?? (body === undefined ? 'GET' : 'POST'),
+      headers: {
+        host: `${host}.${this.#endpoints.domain}`,
+        ...(key === undefined ? {} : { authorization: `Bearer ${key}` }),
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+    const text = await response.body.text()
+    return { status: response.statusCode, json: parse(text) }
+  }
+
+  /** The same, for an answer that has to be good. @throws with the answer otherwise. */
+  async demand(host: string, path: string, call: Call = {}): Promise<unknown> {
+    const { status, json } = await this.call(host, path, call)
+    if (status >= 300)
+      throw new Error(`${call.method ?? ''} ${host}${path} answered ${status}: ${JSON.stringify(json)}`)
+    return json
+  }
+
+  control(path: string, call: Call = {}): Promise<unknown> {
+    return this.demand('control', path, { key: this.#endpoints.platform_key, ...call })
+  }
+
+  async createTenant(name: string, members: Readonly<Record<string, unknown>>): Promise<CreatedTenant> {
+    return tenantSchema.parse(await this.control('/v1/tenants', { body: { name, ...members } }))
+  }
+
+  /** The admitted requests of this month, as they would be billed. */
+  async countRequests(tenantId: string): Promise<number> {
+    return usageSchema.parse(await this.control(`/v1/tenants/${tenantId}/usage`)).resources.api_requests.total
+  }
+
+  async close(): Promise<void> {
+    await this.#agent.destroy()
+  }
+}
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return text
+  }
+}
