@@ -22,21 +22,24 @@ export class LinkLostError extends Error {
 
 type Pending = { side: StreamSide; events: ResponseEvents; hasHead: boolean }
 
+/** Opens a connection; calls `onOpen` once frames may be sent, with bytes that came already. */
+export type LinkDial = (onOpen: (socket: Socket, rest: Buffer) => void) => Socket
+
 /**
  * The client's end of a link: as many requests as wanted in flight on one connection. It dials on the first request and
  * again on the first after the connection was lost; requests that wait for the dial are sent in their order.
  */
 export class LinkClient {
-  readonly #dial: () => Socket
+  readonly #dial: LinkDial
   readonly #pending = new Map<number, Pending>()
   #socket: Socket | undefined
   #writer: FrameWriter | undefined
-  #isConnected = false
+  #isOpen = false
   #nextStream = 1
   #isClosed = false
 
   /** @param dial opens a connection to the server; called whenever there is none. */
-  constructor(dial: () => Socket) {
+  constructor(dial: LinkDial) {
     this.#dial = dial
   }
 
@@ -66,25 +69,32 @@ export class LinkClient {
   }
 
   #connected(): FrameWriter {
-    if (this.#isClosed) throw new LinkLostError(true)
     if (this.#writer !== undefined) return this.#writer
-    const socket = this.#dial()
-    socket.setNoDelay(true)
-    const writer = new FrameWriter((bytes) => socket.write(bytes))
-    const reader = new FrameReader((type, stream, payload) => this.#receive(type, stream, payload))
-    socket.once('connect', () => {
-      this.#isConnected = true
+    if (this.#isClosed) throw new LinkLostError(true)
+    // Until the server has agreed, frames wait here: none of them can have reached it.
+    const early: Buffer[] = []
+    const writer = new FrameWriter((bytes) => {
+      if (this.#isOpen && this.#socket === socket) socket.write(bytes)
+      else early.push(bytes)
     })
-    socket.on('data', (bytes: Buffer) => {
-      try {
-        reader.push(bytes)
-      } catch (fault) {
-        socket.destroy(fault as Error)
+    const socket = this.#dial((opened, rest) => {
+      if (this.#socket !== opened) return
+      this.#isOpen = true
+      const reader = new FrameReader((type, stream, payload) => this.#receive(type, stream, payload))
+      const read = (bytes: Buffer) => {
+        try {
+          reader.push(bytes)
+        } catch (fault) {
+          opened.destroy(fault as Error)
+        }
       }
+      for (const bytes of early.splice(0)) opened.write(bytes)
+      opened.on('data', read)
+      if (rest.length > 0) read(rest)
     })
     let fault: Error | undefined
-    socket.once('error', (error) => {
-      fault = error
+    socket.on('error', (error) => {
+      fault ??= error
     })
     socket.once('close', () => this.#lost(socket, fault))
     this.#socket = socket
@@ -123,10 +133,10 @@ export class LinkClient {
 
   #lost(socket: Socket, cause: Error | undefined): void {
     if (this.#socket !== socket) return
-    const neverSent = !this.#isConnected
+    const neverSent = !this.#isOpen
     this.#socket = undefined
     this.#writer = undefined
-    this.#isConnected = false
+    this.#isOpen = false
     const lost = [...this.#pending.values()]
     this.#pending.clear()
     for (const { side } of lost) side.receiveReset(new LinkLostError(neverSent, cause))

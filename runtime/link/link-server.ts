@@ -23,8 +23,9 @@ const MAX_STREAMS = 10_000
 /**
  * Serves one connection of a link until it closes. A handler that throws loses its own stream only; a peer that breaks the
  * protocol loses the connection.
+ * @param rest bytes that came with the request that opened the link.
  */
-export function serveLink(socket: Socket, handler: LinkHandler): void {
+export function serveLink(socket: Socket, handler: LinkHandler, rest: Buffer = Buffer.alloc(0)): void {
   const streams = new Map<number, StreamSide>()
   const writer = new FrameWriter((bytes) => {
     if (!socket.destroyed) socket.write(bytes)
@@ -74,14 +75,16 @@ export function serveLink(socket: Socket, handler: LinkHandler): void {
     else throw new LinkProtocolError(`Unknown frame type ${type}`)
   })
   socket.setNoDelay(true)
-  socket.on('data', (bytes: Buffer) => {
+  const read = (bytes: Buffer) => {
     try {
       reader.push(bytes)
     } catch (fault) {
       socket.destroy(fault as Error)
     }
-  })
+  }
+  socket.on('data', read)
   socket.on('error', () => {})
+  if (rest.length > 0) read(rest)
   socket.once('close', () => {
     const fault = new Error('The connection to the client was lost')
     for (const side of [...streams.values()]) side.receiveReset(fault)

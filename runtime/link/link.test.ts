@@ -1,9 +1,16 @@
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import { connect, type Socket } from 'node:net'
 import fc from 'fast-check'
 import { afterEach, expect, test } from 'vitest'
+import { ServiceTokenCodec } from '../service-token.ts'
 import { FrameReader, FrameType, FrameWriter, INITIAL_WINDOW_BYTES, readHead } from './frames.ts'
 import { LinkClient } from './link-client.ts'
 import { type LinkHandler, serveLink } from './link-server.ts'
+import { acceptLink, asksForLink, dialLink } from './upgrade.ts'
+
+const codec = new ServiceTokenCodec('s'.repeat(32))
+const clientOf = (port: number, tokens: ServiceTokenCodec) =>
+  new LinkClient((onOpen) => dialLink(`http://127.0.0.1:${port}`, () => tokens.sign('gateway', Date.now()), onOpen))
 
 const closers: (() => void)[] = []
 afterEach(() => {
@@ -12,14 +19,16 @@ afterEach(() => {
 
 async function start(handler: LinkHandler): Promise<{ client: LinkClient; sockets: Set<Socket>; server: Server }> {
   const sockets = new Set<Socket>()
-  const server = createServer((socket) => {
+  const server = createServer((_request, response) => response.writeHead(404).end())
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, rest: Buffer) => {
+    if (!asksForLink(request) || !acceptLink(request, socket, codec, Date.now())) return
     sockets.add(socket)
-    serveLink(socket, handler)
+    serveLink(socket, handler, rest)
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
-  const client = new LinkClient(() => connect(port, '127.0.0.1'))
+  const client = clientOf(port, codec)
   closers.push(() => {
     client.close()
     for (const socket of sockets) socket.destroy()
@@ -203,6 +212,18 @@ test('a server that cannot be reached never got a byte', async () => {
   await expect(call(client, ['GET', '/'])).rejects.toMatchObject({ name: 'LinkLostError', neverSent: true })
 })
 
+test('a caller that is no service of ours gets no link', async () => {
+  const { server, sockets } = await start(echo)
+  const address = server.address()
+  const stranger = clientOf(
+    typeof address === 'object' && address !== null ? address.port : 0,
+    new ServiceTokenCodec('x'.repeat(32)),
+  )
+  await expect(call(stranger, ['GET', '/'])).rejects.toMatchObject({ name: 'LinkLostError', neverSent: true })
+  expect(sockets.size).toBe(0)
+  stranger.close()
+})
+
 test('hostile bytes end the connection and nothing else', async () => {
   await fc.assert(
     fc.asyncProperty(fc.uint8Array({ minLength: 1, maxLength: 200 }), async (bytes) => {
@@ -210,6 +231,10 @@ test('hostile bytes end the connection and nothing else', async () => {
       const address = server.address()
       const socket = connect(typeof address === 'object' && address !== null ? address.port : 0, '127.0.0.1')
       socket.on('error', () => {})
+      const token = codec.sign('gateway', Date.now())
+      socket.write(
+        `GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: aerodb-link/1\r\nx-aerodb-service: ${token}\r\n\r\n`,
+      )
       socket.write(bytes)
       expect((await call(client, ['GET', '/'])).status).toBe(200)
       socket.destroy()
