@@ -1,0 +1,67 @@
+import { OpenAPIHono } from '@hono/zod-openapi'
+import { bodyLimit } from 'hono/body-limit'
+import { problemResponse, renderProblems, requestIdMiddleware } from '../../runtime/hono-service.ts'
+import type { Logger } from '../../runtime/log.ts'
+import { Problem } from '../../runtime/problem.ts'
+import { auditLogRoutes } from './audit-log.ts'
+import { requirePlatformKey } from './authentication.ts'
+import { resumeCreate } from './create-tenant.ts'
+import { mountDocs } from './docs.ts'
+import type { AppEnv, AppServices } from './environment.ts'
+import { idempotency } from './idempotency.ts'
+import { operationRoutes } from './operations.ts'
+import { planRoutes } from './plans.ts'
+import { platformKeyRoutes } from './platform-keys.ts'
+import { tenantJwtRoutes } from './tenant-jwt.ts'
+import { tenantKeyRoutes } from './tenant-keys.ts'
+import { tenantRoutes } from './tenants.ts'
+import { usageRoutes } from './usage.ts'
+import { problemOfHttpException, validationHook } from './validation.ts'
+
+const MAX_BODY_BYTES = 64 * 1_024
+
+/**
+ * The platform API. A request's way: id → body limit → (public: health, document, docs, plans) → platform key → role →
+ * Idempotency-Key → validation → handler; every fault is rendered once, here.
+ */
+export function makeApp(services: AppServices, log: Logger): OpenAPIHono<AppEnv> {
+  const app = new OpenAPIHono<AppEnv>({ defaultHook: validationHook })
+  renderProblems(app)
+  app.onError((fault, c) => problemResponse(c, problemOfHttpException(fault)))
+  app.openAPIRegistry.registerComponent('securitySchemes', 'platformKey', { type: 'http', scheme: 'bearer' })
+
+  app.use(requestIdMiddleware(log))
+  app.use(async (c, next) => {
+    await next()
+    c.header('X-Content-Type-Options', 'nosniff')
+    if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store')
+  })
+  app.use(
+    bodyLimit({
+      maxSize: MAX_BODY_BYTES,
+      onError: () => {
+        throw new Problem(413, 'body_too_large', { detail: `A body has at most ${MAX_BODY_BYTES} bytes.` })
+      },
+    }),
+  )
+
+  app.get('/healthz', (c) => c.json({ status: 'ok' }))
+  app.get('/', (c) => c.redirect('/docs'))
+  mountDocs(app)
+  // The price list is public: a price nobody can read sells nothing.
+  app.route('/', planRoutes(services.catalogue))
+
+  app.use('/v1/*', requirePlatformKey(services.pool))
+  app.use(
+    '/v1/*',
+    idempotency(services, (operationId) => resumeCreate(services, operationId)),
+  )
+  app.route('/', tenantRoutes(services))
+  app.route('/', tenantKeyRoutes(services))
+  app.route('/', tenantJwtRoutes(services))
+  app.route('/', usageRoutes(services))
+  app.route('/', operationRoutes(services))
+  app.route('/', platformKeyRoutes(services))
+  app.route('/', auditLogRoutes(services))
+  return app
+}

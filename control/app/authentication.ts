@@ -1,0 +1,72 @@
+import { createMiddleware } from 'hono/factory'
+import type { PostgresPool } from '../../runtime/postgres-pool.ts'
+import { Problem } from '../../runtime/problem.ts'
+import { digestKey, parseKeyKind } from '../../tenancy/key.ts'
+import { findPlatformKeyByDigest, notePlatformKeyUse, type PlatformRole } from '../stores/platform-key-store.ts'
+import type { AppEnv } from './environment.ts'
+
+/** Uses are noted in batches of this many milliseconds, once per key: reading must not cost a write. */
+const NOTE_EVERY_MS = 30_000
+
+/** Requires `Authorization: Bearer <platform key>`; a malformed key is refused without a look-up. */
+export function requirePlatformKey(pool: PostgresPool) {
+  const notedAtMs = new Map<string, number>()
+  return createMiddleware<AppEnv>(async (c, next) => {
+    const key = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1]
+    if (key === undefined || parseKeyKind(key) !== 'platform') throw unauthorized()
+    const principal = await findPlatformKeyByDigest(pool, digestKey(key))
+    if (principal === undefined) throw unauthorized()
+    c.set('principal', principal)
+    const nowMs = performance.now()
+    if (nowMs - (notedAtMs.get(principal.key_id) ?? Number.NEGATIVE_INFINITY) > NOTE_EVERY_MS) {
+      notedAtMs.set(principal.key_id, nowMs)
+      notePlatformKeyUse(pool, principal.key_id).catch((fault) =>
+        c.var.log.warn({ err: fault }, 'the use of a platform key could not be noted'),
+      )
+    }
+    await next()
+  })
+}
+
+/** Whether the role may do it: what it may not even see is answered as absent, what it may see but not do as forbidden. */
+export type Access = { see: readonly PlatformRole[]; act: readonly PlatformRole[] }
+
+/** Who sees and who changes what. One table, so that it can be read, and tested, as a whole. */
+export const ACCESS = {
+  tenants: { see: ['owner', 'operator', 'billing', 'viewer'], act: ['owner', 'operator'] },
+  tenantKeys: { see: ['owner', 'operator', 'viewer'], act: ['owner', 'operator'] },
+  operations: { see: ['owner', 'operator', 'viewer'], act: [] },
+  usage: { see: ['owner', 'operator', 'billing', 'viewer'], act: [] },
+  plans: { see: ['owner', 'operator', 'billing', 'viewer'], act: [] },
+  platformKeys: { see: ['owner'], act: ['owner'] },
+  auditLog: { see: ['owner', 'operator', 'viewer'], act: [] },
+  backends: { see: ['owner', 'operator', 'viewer'], act: ['owner', 'operator'] },
+  webhooks: { see: ['owner', 'operator', 'viewer'], act: ['owner', 'operator'] },
+  accessGrants: { see: ['owner', 'operator', 'viewer'], act: ['owner', 'operator'] },
+  alerts: { see: ['owner', 'operator', 'viewer'], act: [] },
+} as const satisfies Record<string, Access>
+export type Area = keyof typeof ACCESS
+
+/** Lets the request pass only where the caller's role may `see` or `act` in the area. */
+export function allow(area: Area, verb: 'see' | 'act') {
+  const access: Access = ACCESS[area]
+  return createMiddleware<AppEnv>(async (c, next) => {
+    const { role } = c.var.principal
+    if (!access.see.includes(role)) throw notFound()
+    if (verb === 'act' && !access.act.includes(role))
+      throw new Problem(403, 'forbidden', { detail: `A key with the role ${role} may not do this.` })
+    await next()
+  })
+}
+
+/** The one answer for what does not exist and for what the caller may not see. */
+export function notFound(): Problem {
+  return new Problem(404, 'not_found', { detail: 'There is nothing at this address.' })
+}
+
+function unauthorized(): Problem {
+  return new Problem(401, 'unauthorized', {
+    detail: 'A valid platform key is needed: Authorization: Bearer aero_platform_...',
+    headers: { 'WWW-Authenticate': 'Bearer realm="aerodb-platform"' },
+  })
+}

@@ -1,0 +1,43 @@
+import type { Context } from 'hono'
+import type { Clock } from '../../runtime/clock.ts'
+import type { ServiceVariables } from '../../runtime/hono-service.ts'
+import type { PostgresPool } from '../../runtime/postgres-pool.ts'
+import type { Sealer } from '../../runtime/seal.ts'
+import type { PlanCatalogue } from '../../tenancy/plan.ts'
+import type { Reconciler } from '../reconciler/reconciler.ts'
+import type { Actor } from '../stores/audit-store.ts'
+import type { PublishTouched } from '../stores/change.ts'
+import type { PlatformKeyRow } from '../stores/platform-key-store.ts'
+import type { MeteringClient } from './metering-client.ts'
+
+/** What the handlers work with. */
+export type AppServices = {
+  pool: PostgresPool
+  publish: PublishTouched
+  reconciler: Reconciler
+  sealer: Sealer
+  catalogue: PlanCatalogue
+  metering: MeteringClient
+  /** What tenants' URLs are built from. */
+  domain: string
+  clock: Clock
+}
+
+/** A `POST` whose answer is kept for its `Idempotency-Key`. */
+export type IdempotencyTicket = { caller: string; key: string }
+
+export type AppVariables = ServiceVariables & {
+  principal: PlatformKeyRow
+  idempotency?: IdempotencyTicket
+}
+export type AppEnv = { Variables: AppVariables }
+
+/** Who makes the change, for the audit log. Control is reached through the gateway, which sets the forwarded address. */
+export function actorOf(c: Context<AppEnv>): Actor {
+  const forwarded = c.req.header('x-forwarded-for')?.split(',').at(-1)?.trim()
+  return {
+    actor: `platform-key:${c.var.principal.key_id}`,
+    address: forwarded !== undefined && forwarded !== '' ? forwarded.slice(0, 64) : null,
+    requestId: c.var.requestId,
+  }
+}

@@ -1,0 +1,79 @@
+import type { z } from '@hono/zod-openapi'
+import type { Context } from 'hono'
+import { Problem } from '../../runtime/problem.ts'
+import { lockTenant, type TenantFields, type TenantRow, updateTenant } from '../stores/tenant-store.ts'
+import { notFound } from './authentication.ts'
+import { choosePlan } from './create-tenant.ts'
+import type { AppEnv, AppServices } from './environment.ts'
+import { requireMatch } from './etag.ts'
+import { mergeQuotas } from './merge-patch.ts'
+import { mutate } from './mutation.ts'
+import { auditTenant, tenantEtag } from './render.ts'
+import type { patchTenantSchema } from './schemas.ts'
+
+/** States in which a tenant is settled enough to be changed. */
+const CHANGEABLE: readonly TenantRow['status'][] = ['active', 'suspended', 'paused']
+
+/**
+ * Applies a merge patch to a tenant; a patch that changes nothing draws no version and is not audited as a change of state.
+ * @throws Problem 404; 412 when `If-Match` does not name the tenant as it is; 409 while its state forbids it.
+ */
+export async function patchTenant(
+  c: Context<AppEnv>,
+  services: AppServices,
+  tenantId: string,
+  patch: z.output<typeof patchTenantSchema>,
+  ifMatch: string | undefined,
+): Promise<TenantRow> {
+  const { body } = await mutate(c, services, async (change) => {
+    const before = await lockTenant(change, tenantId)
+    if (before === undefined) throw notFound()
+    requireMatch(ifMatch, tenantEtag(before))
+    if (!CHANGEABLE.includes(before.status))
+      throw new Problem(409, 'tenant_not_changeable', {
+        detail: `The tenant is ${before.status}: it can be changed once it is active.`,
+      })
+    if (patch.isolation !== undefined && patch.isolation !== before.isolation)
+      throw new Problem(501, 'move_not_available', {
+        detail: 'Moving a tenant to another isolation is not available on this platform yet.',
+        errors: [{ path: 'isolation', message: `is ${before.isolation} and cannot be changed yet` }],
+      })
+    if (patch.plan !== undefined) choosePlan(services, patch.plan, before.isolation, 'plan')
+    if (typeof patch.backend === 'string') await requireBackend(change.tx, patch.backend)
+    const fields: TenantFields = {
+      ...(patch.plan === undefined ? {} : { plan: patch.plan }),
+      ...(patch.quotas === undefined ? {} : { quotas: mergeQuotas(before.quotas, patch.quotas) }),
+      ...(patch.status === undefined || isSameStatus(before, patch.status) ? {} : { status: patch.status }),
+      ...(patch.backend === undefined ? {} : { backend: patch.backend }),
+    }
+    const after = Object.keys(fields).length === 0 ? before : await updateTenant(change, tenantId, fields)
+    return {
+      status: 200 as const,
+      body: after,
+      audit: { action: 'tenant.update', target: tenantId, before: auditTenant(before), after: auditTenant(after) },
+    }
+  })
+  return body
+}
+
+/** A paused tenant is an active one that sleeps: asking for `active` leaves it asleep until its next request. */
+function isSameStatus(row: TenantRow, status: 'active' | 'suspended'): boolean {
+  return row.status === status || (row.status === 'paused' && status === 'active')
+}
+
+/** @throws Problem 400 naming the field when no backend of this name is registered. */
+export async function requireBackend(db: Parameters<typeof findBackend>[0], name: string): Promise<void> {
+  if (!(await findBackend(db, name)))
+    throw new Problem(400, 'validation_failed', {
+      detail: 'There is no such backend.',
+      errors: [{ path: 'backend', message: 'must name a registered backend' }],
+    })
+}
+
+async function findBackend(
+  db: { query: (text: string, values: unknown[]) => Promise<{ rowCount: number | null }> },
+  name: string,
+): Promise<boolean> {
+  const result = await db.query('select 1 from control.backends where name = $1 for key share', [name])
+  return result.rowCount === 1
+}

@@ -1,0 +1,56 @@
+import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
+import { ISOLATIONS, type PlanCatalogue, quotasSchema } from '../../tenancy/plan.ts'
+import type { AppEnv } from './environment.ts'
+import { json } from './responses.ts'
+
+const planSchema = z
+  .object({
+    id: z.string(),
+    title: z.string(),
+    quotas: quotasSchema,
+    isolations: z.array(z.enum(ISOLATIONS)),
+    retention_days: z.number().int(),
+    sla: z.object({ uptime: z.number().nullable(), downtime_seconds_per_month: z.number().nullable() }),
+    base_fee_micros: z.number().int(),
+    isolation_surcharge_micros: z.partialRecord(z.enum(ISOLATIONS), z.number().int()),
+    meters: z.record(
+      z.string(),
+      z.object({ included: z.number().int(), per: z.number().int(), price_micros: z.number().int() }),
+    ),
+  })
+  .openapi('Plan')
+
+const listPlansRoute = createRoute({
+  method: 'get',
+  path: '/v1/plans',
+  summary: 'List the plans with their prices',
+  description: 'Public: it is the price list. Amounts are millionths of the currency unit.',
+  responses: {
+    200: json(
+      z.object({
+        currency: z.string(),
+        default_plan: z.string(),
+        data: z.array(planSchema),
+        next_cursor: z.null(),
+      }),
+      'All plans.',
+    ),
+  },
+})
+
+/** `/v1/plans` */
+export function planRoutes(catalogue: PlanCatalogue) {
+  const app = new OpenAPIHono<AppEnv>()
+  app.openapi(listPlansRoute, (c) =>
+    c.json(
+      {
+        currency: catalogue.currency,
+        default_plan: catalogue.defaultPlan.id,
+        data: catalogue.plans.map((plan) => ({ ...plan })),
+        next_cursor: null,
+      },
+      200,
+    ),
+  )
+  return app
+}

@@ -1,0 +1,38 @@
+import { z } from 'zod'
+import { domainName, flag, port, readConfig, secret, url, urlList } from '../runtime/config.ts'
+import { LOG_LEVELS } from '../runtime/log.ts'
+import { parseKeyKind } from '../tenancy/key.ts'
+
+const secretList = z
+  .string()
+  .transform((value) => value.split(',').map((part) => part.trim()))
+  .pipe(z.array(secret).min(1))
+
+const schema = z.object({
+  AERODB_LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
+  AERODB_CONTROL_PORT: port.default(8081),
+  AERODB_DOMAIN: domainName.default('localhost'),
+  AERODB_DATA_DIR: z.string().default('.aerodb'),
+  AERODB_PLAN_CATALOGUE: z.string().optional(),
+  AERODB_DATABASE_URL: url('postgres:', 'postgresql:'),
+  AERODB_SHARED_DATABASE_URLS: urlList('postgres:', 'postgresql:'),
+  AERODB_REDIS_URL: urlList('redis:', 'rediss:'),
+  AERODB_METERING_URL: url('http:', 'https:'),
+  AERODB_INTERNAL_SECRET: secret,
+  AERODB_ENCRYPTION_KEYS: secretList,
+  AERODB_PLATFORM_KEY: z
+    .string()
+    .refine((key) => parseKeyKind(key) === 'platform', 'must be a platform key (aero_platform_...)')
+    .optional(),
+  AERODB_WEBHOOK_ALLOW_PRIVATE: flag.default(false),
+})
+
+export type ControlConfig = z.output<typeof schema>
+
+/**
+ * Reads what control needs from the environment (defaults and meanings: contract, section 2).
+ * @throws ConfigError with every violation.
+ */
+export function readControlConfig(env: Readonly<Record<string, string | undefined>> = process.env): ControlConfig {
+  return readConfig(schema, env)
+}

@@ -1,0 +1,167 @@
+import { hostname } from 'node:os'
+import { serve } from '@hono/node-server'
+import { type Clock, systemClock } from '../runtime/clock.ts'
+import { makeId } from '../runtime/ids.ts'
+import type { Lifecycle } from '../runtime/lifecycle.ts'
+import type { Logger } from '../runtime/log.ts'
+import { migrate } from '../runtime/migrations.ts'
+import { makePostgresPool } from '../runtime/postgres-pool.ts'
+import { connectRedis } from '../runtime/redis.ts'
+import { Sealer } from '../runtime/seal.ts'
+import { ServiceTokenCodec } from '../runtime/service-token.ts'
+import { DirectoryPublisher } from '../tenancy/directory-publisher.ts'
+import { loadPlanCatalogue } from '../tenancy/plan.ts'
+import { makeApp } from './app/app.ts'
+import { MeteringClient } from './app/metering-client.ts'
+import type { ControlConfig } from './config.ts'
+import { DirectoryPublication } from './directory/publication.ts'
+import { SchemaProvisioner } from './provisioners/schema-provisioner.ts'
+import { SharedServers } from './provisioners/shared-servers.ts'
+import { migrateJobQueue, startJobQueue } from './reconciler/job-queue.ts'
+import { forgetOld, purgeExpired, requeueAbandoned, startDuties } from './reconciler/maintenance.ts'
+import { makeProcedures, type Procedure } from './reconciler/procedures.ts'
+import { Reconciler, type ReconcilerOptions } from './reconciler/reconciler.ts'
+import { refreshStorage } from './reconciler/storage-refresh.ts'
+import { ensureOwnerKey } from './stores/platform-key-store.ts'
+
+/** Operations, and jobs, that one process works on at once. */
+const CONCURRENCY = 8
+const METADATA_CONNECTIONS = 20
+
+export type ControlDependencies = {
+  log: Logger
+  /** Where every part registers how it is stopped. */
+  lifecycle: Pick<Lifecycle, 'onStop'>
+  clock?: Clock
+  afterStep?: ReconcilerOptions['afterStep']
+}
+
+/**
+ * Starts the control service: tables, queue, servers, directory, reconciler and API, in this order; it serves when the
+ * promise resolves. Everything that is started is stopped by the lifecycle, in reverse.
+ */
+export async function startControl(config: ControlConfig, dependencies: ControlDependencies): Promise<{ url: string }> {
+  const { log, lifecycle, clock = systemClock } = dependencies
+  const catalogue = loadPlanCatalogue(config.AERODB_PLAN_CATALOGUE)
+  const sealer = new Sealer(config.AERODB_ENCRYPTION_KEYS)
+  const owner = `${hostname()}:${process.pid}:${makeId('boot')}`
+
+  await migrate({
+    databaseUrl: config.AERODB_DATABASE_URL,
+    schema: 'control',
+    directory: new URL('./migrations', import.meta.url).pathname,
+    log,
+  })
+  const pool = makePostgresPool({
+    url: config.AERODB_DATABASE_URL,
+    applicationName: 'aerodb-control',
+    maxConnections: METADATA_CONNECTIONS,
+    log,
+  })
+  lifecycle.onStop('metadata pool', () => pool.end())
+  await migrateJobQueue(pool, log)
+  if (config.AERODB_PLATFORM_KEY !== undefined) await ensureOwnerKey(pool, config.AERODB_PLATFORM_KEY)
+
+  const redis = connectRedis({
+    urls: config.AERODB_REDIS_URL,
+    connectionName: 'aerodb-control',
+    log,
+    whenAway: 'fail-fast',
+    commandTimeoutMs: 2_000,
+  })
+  lifecycle.onStop('redis', () => redis.disconnect())
+  const publication = new DirectoryPublication({ pool, publisher: new DirectoryPublisher(redis), catalogue, log })
+
+  const servers = new SharedServers()
+  lifecycle.onStop('shared servers', () => servers.close())
+  await servers.open({
+    urls: config.AERODB_SHARED_DATABASE_URLS,
+    metadata: pool,
+    sealer,
+    publish: publication.publish,
+    log,
+  })
+  publication.start()
+  lifecycle.onStop('directory', () => publication.stop())
+
+  const bySchema = makeProcedures(new SchemaProvisioner(servers), catalogue)
+  const reconciler = new Reconciler({
+    pool,
+    publish: publication.publish,
+    procedures: (isolation, kind): Procedure => {
+      const procedure = isolation === 'schema' && kind !== 'move' ? bySchema[kind] : undefined
+      if (procedure === undefined) throw new Error(`There is no way to ${kind} a tenant of ${isolation} isolation`)
+      return procedure
+    },
+    owner,
+    concurrency: CONCURRENCY,
+    log,
+    ...(dependencies.afterStep === undefined ? {} : { afterStep: dependencies.afterStep }),
+  })
+  lifecycle.onStop('reconciler', () => reconciler.drain())
+  const queue = await startJobQueue({
+    pool,
+    concurrency: CONCURRENCY,
+    log,
+    tasks: {
+      operation: (payload) => reconciler.run((payload as { operation_id: string }).operation_id),
+    },
+  })
+  lifecycle.onStop('job queue', () => queue.stop())
+
+  const metering = new MeteringClient({
+    url: config.AERODB_METERING_URL,
+    tokens: new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET),
+    clock,
+  })
+  const duties = startDuties(
+    [
+      { name: 'requeue abandoned operations', everyMs: 1_000, run: () => requeueAbandoned(pool) },
+      { name: 'purge after retention', everyMs: 10_000, run: () => purgeExpired(pool, publication.publish) },
+      {
+        name: 'refresh storage',
+        everyMs: 3_000,
+        run: () => refreshStorage({ pool, publish: publication.publish, metering, catalogue }),
+      },
+      { name: 'forget what is over', everyMs: 600_000, run: () => forgetOld(pool) },
+    ],
+    log,
+  )
+  lifecycle.onStop('duties', () => duties.stop())
+
+  const app = makeApp(
+    {
+      pool,
+      publish: publication.publish,
+      reconciler,
+      sealer,
+      catalogue,
+      metering,
+      domain: config.AERODB_DOMAIN,
+      clock,
+    },
+    log,
+  )
+  return { url: await listen(app.fetch, config.AERODB_CONTROL_PORT, lifecycle) }
+}
+
+async function listen(
+  fetch: Parameters<typeof serve>[0]['fetch'],
+  port: number,
+  lifecycle: Pick<Lifecycle, 'onStop'>,
+): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const server = serve({ fetch, port, hostname: '127.0.0.1' }, (address) => {
+      lifecycle.onStop(
+        'http server',
+        () =>
+          new Promise<void>((done) => {
+            server.close(() => done())
+            if ('closeIdleConnections' in server) server.closeIdleConnections()
+          }),
+      )
+      resolve(`http://127.0.0.1:${address.port}`)
+    })
+    server.once('error', reject)
+  })
+}

@@ -1,0 +1,86 @@
+import { effectiveQuotas, type PlanCatalogue } from '../../tenancy/plan.ts'
+import type { ServerRecord } from '../../tenancy/server-record.ts'
+import type { BackendRef, TenantSnapshot } from '../../tenancy/snapshot.ts'
+import { tenantSchemaName } from '../../tenancy/tenant.ts'
+import type { Queryable } from '../stores/change.ts'
+import type { ServerRow } from '../stores/server-store.ts'
+import type { TenantKeyRow } from '../stores/tenant-key-store.ts'
+import type { TenantRow } from '../stores/tenant-store.ts'
+
+type PublishableKey = Pick<TenantKeyRow, 'key_id' | 'kind' | 'digest'> & { expires_at_ms: number | null }
+
+/** A tenant with what its snapshot needs, read in one statement: no half of a change is ever published. */
+export type Publishable = TenantRow & {
+  keys: PublishableKey[] | null
+  backend_url: string | null
+  backend_pipelining: number | null
+}
+
+/** Of all tenants that ever had `name`: the living one, else the one that changed last. */
+export async function findPublishable(db: Queryable, name: string): Promise<Publishable | undefined> {
+  const result = await db.query<Publishable>(
+    `select tenant.*, backend.url as backend_url, backend.pipelining as backend_pipelining,
+       (select json_agg(json_build_object('key_id', key_id, 'kind', kind, 'digest', digest,
+                'expires_at_ms', (extract(epoch from expires_at) * 1000)::bigint) order by key_id)
+        from control.tenant_keys key
+        where key.tenant_id = tenant.tenant_id and (expires_at is null or expires_at > now())) as keys
+     from control.tenants tenant left join control.backends backend on backend.name = tenant.backend
+     where tenant.name = $1
+     order by (tenant.status in ('deleting', 'deleted', 'failed')), tenant.version desc limit 1`,
+    [name],
+  )
+  return result.rows[0]
+}
+
+/** The tenant as gateways and backends are to know it. */
+export function buildSnapshot(row: Publishable, catalogue: PlanCatalogue): TenantSnapshot {
+  const plan = catalogue.find(row.plan)
+  if (plan === undefined) throw new Error(`The plan ${row.plan} of ${row.tenant_id} is not in the catalogue`)
+  const schema = tenantSchemaName(row.tenant_id)
+  return {
+    tenant_id: row.tenant_id,
+    name: row.name,
+    version: row.version,
+    status: row.status,
+    plan: row.plan,
+    isolation: row.isolation,
+    quotas: effectiveQuotas(plan, row.quotas),
+    storage_exceeded: row.storage_exceeded,
+    file_storage_exceeded: row.file_storage_exceeded,
+    keys: (row.keys ?? []).map((key) => ({
+      id: key.key_id,
+      kind: key.kind,
+      digest: key.digest,
+      expires_at: key.expires_at_ms,
+    })),
+    jwt: {
+      sealed_secret: row.jwt_sealed_secret,
+      jwks_url: row.jwt_jwks_url,
+      issuer: row.jwt_issuer,
+      audience: row.jwt_audience,
+    },
+    placement: row.server === null ? null : { server: row.server, schema, role: schema },
+    backend: backendOf(row),
+  }
+}
+
+function backendOf(row: Publishable): BackendRef {
+  if (row.backend !== null && row.backend_url !== null)
+    return { kind: 'registered', name: row.backend, urls: [row.backend_url], pipelining: row.backend_pipelining ?? 1 }
+  return { kind: 'shared', name: 'shared', urls: [], pipelining: 1 }
+}
+
+/** The server as backends are to know it; the passwords stay sealed. */
+export function buildServerRecord(row: ServerRow): ServerRecord {
+  return {
+    server: row.server,
+    version: row.version,
+    host: row.host,
+    port: row.port,
+    database: row.database,
+    request_login: { user: 'aerodb_request', sealed_password: row.sealed_request_password },
+    ddl_login: { user: 'aerodb_ddl', sealed_password: row.sealed_ddl_password },
+    max_connections: row.max_connections,
+    replicas: [],
+  }
+}

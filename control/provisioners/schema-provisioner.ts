@@ -1,0 +1,43 @@
+import { Problem } from '../../runtime/problem.ts'
+import type { Change } from '../stores/change.ts'
+import { freePlace, takePlace } from '../stores/server-store.ts'
+import type { TenantRow } from '../stores/tenant-store.ts'
+import type { Provisioner } from './provisioner.ts'
+import type { SharedServers } from './shared-servers.ts'
+import { createTenantSchema, dropTenantSchema } from './tenant-schema.ts'
+
+/** `schema` isolation: a schema and a role of its own on the least loaded of the shared servers. */
+export class SchemaProvisioner implements Provisioner {
+  readonly isolation = 'schema'
+  readonly #servers: SharedServers
+
+  constructor(servers: SharedServers) {
+    this.#servers = servers
+  }
+
+  async place(change: Change): Promise<string> {
+    const server = await takePlace(change, this.#servers.names())
+    if (server === undefined)
+      throw new Problem(503, 'no_capacity', {
+        detail: 'No server of the shared tier has room for another tenant.',
+        headers: { 'Retry-After': '60' },
+      })
+    return server
+  }
+
+  async provision(tenant: TenantRow): Promise<void> {
+    if (tenant.server === null) throw new Error('The tenant has no server yet')
+    await createTenantSchema(this.#servers.pool(tenant.server), tenant.tenant_id)
+  }
+
+  /** Nothing runs for a schema tenant: its requests end at the gateway. */
+  async retire(): Promise<void> {}
+
+  async remove(tenant: TenantRow): Promise<void> {
+    if (tenant.server !== null) await dropTenantSchema(this.#servers.pool(tenant.server), tenant.tenant_id)
+  }
+
+  async release(change: Change, tenant: TenantRow): Promise<void> {
+    if (tenant.server !== null) await freePlace(change, tenant.server)
+  }
+}

@@ -1,0 +1,107 @@
+import type { PostgresPool } from '../../runtime/postgres-pool.ts'
+import { inTransaction } from '../../runtime/postgres-pool.ts'
+import { makeScramVerifier } from './scram-verifier.ts'
+
+/** The logins of a server that backends use; the passwords are open here and sealed everywhere else. */
+export type ServerLogins = { requestPassword: string; ddlPassword: string }
+
+/** What a server is, wherever it is reached: its system identifier and the database. */
+export async function readServerIdentity(
+  pool: PostgresPool,
+): Promise<{ system: string; database: string; maxConnections: number }> {
+  const result = await pool.query<{ system: string; database: string; max_connections: number }>(
+    `select system_identifier::text as system, current_database() as database,
+            current_setting('max_connections')::int as max_connections
+     from pg_control_system()`,
+  )
+  const row = result.rows[0]
+  if (row === undefined) throw new Error('unreachable')
+  return { system: row.system, database: row.database, maxConnections: row.max_connections }
+}
+
+/**
+ * Prepares a server to carry tenants; repeated on every start, so that a server restored from a backup is brought into
+ * order again. Lays down what is common to all tenants:
+ * - the two logins, with limits that keep one tenant from starving the others;
+ * - PUBLIC has nothing, neither in the database nor in schema `public`;
+ * - every table that comes to lie in a tenant's schema has row level security enabled and forced by an event trigger: a
+ *   table without policies shows nothing, and the schema API's login cannot lift it;
+ * - each DDL command in a tenant's schema is announced on channel `aerodb_ddl`.
+ */
+export async function setUpServer(pool: PostgresPool, logins: ServerLogins): Promise<void> {
+  const requestVerifier = makeScramVerifier(logins.requestPassword)
+  const ddlVerifier = makeScramVerifier(logins.ddlPassword)
+  await inTransaction(pool, async (tx) => {
+    await tx.query(`select pg_advisory_xact_lock(hashtext('aerodb.server-setup'))`)
+    await tx.query(LOGINS)
+    // Verifiers hold base64, `$` and `:` only.
+    await tx.query(`alter role aerodb_request login noinherit nosuperuser nobypassrls nocreatedb nocreaterole noreplication password '${requestVerifier}';
+      alter role aerodb_ddl login noinherit nosuperuser nobypassrls nocreatedb nocreaterole noreplication password '${ddlVerifier}'`)
+    await tx.query(DATABASE)
+  })
+}
+
+const LOGINS = `
+do $$ begin
+  if not exists (select from pg_roles where rolname = 'aerodb_request') then create role aerodb_request; end if;
+  if not exists (select from pg_roles where rolname = 'aerodb_ddl') then create role aerodb_ddl; end if;
+end $$;
+alter role aerodb_request set statement_timeout = '30s';
+alter role aerodb_request set lock_timeout = '10s';
+alter role aerodb_request set idle_in_transaction_session_timeout = '15s';
+alter role aerodb_request set temp_file_limit = '1GB';
+alter role aerodb_request set search_path = 'pg_catalog';
+alter role aerodb_ddl set statement_timeout = '120s';
+alter role aerodb_ddl set lock_timeout = '10s';
+alter role aerodb_ddl set idle_in_transaction_session_timeout = '15s';
+alter role aerodb_ddl set search_path = 'pg_catalog';
+`
+
+const DATABASE = `
+do $$ begin
+  execute format('revoke all on database %I from public', current_database());
+  execute format('grant connect on database %I to aerodb_request, aerodb_ddl', current_database());
+end $$;
+revoke all on schema public from public;
+alter default privileges for role aerodb_ddl revoke execute on functions from public;
+alter default privileges for role aerodb_ddl revoke usage on types from public;
+create schema if not exists aerodb;
+
+create or replace function aerodb.on_ddl() returns event_trigger language plpgsql set search_path = pg_catalog as $$
+declare
+  command record;
+begin
+  for command in
+    select distinct made.schema_name, class.oid::regclass as "table", class.relkind in ('r', 'p') as is_table,
+           class.relrowsecurity and class.relforcerowsecurity as is_forced
+    from pg_event_trigger_ddl_commands() made
+    left join pg_class class on made.classid = 'pg_class'::regclass and class.oid = made.objid
+    where made.schema_name like 't\\_%'
+  loop
+    if command.is_table and not command.is_forced then
+      execute format('alter table %s enable row level security, force row level security', command."table");
+    end if;
+    perform pg_notify('aerodb_ddl', command.schema_name);
+  end loop;
+end $$;
+
+create or replace function aerodb.on_drop() returns event_trigger language plpgsql set search_path = pg_catalog as $$
+declare
+  name text;
+begin
+  for name in
+    select distinct schema_name from pg_event_trigger_dropped_objects() where schema_name like 't\\_%'
+  loop
+    perform pg_notify('aerodb_ddl', name);
+  end loop;
+end $$;
+
+do $$ begin
+  if not exists (select from pg_event_trigger where evtname = 'aerodb_ddl') then
+    create event trigger aerodb_ddl on ddl_command_end execute function aerodb.on_ddl();
+  end if;
+  if not exists (select from pg_event_trigger where evtname = 'aerodb_drop') then
+    create event trigger aerodb_drop on sql_drop execute function aerodb.on_drop();
+  end if;
+end $$;
+`

@@ -1,0 +1,51 @@
+import type { PostgresPool } from '../../runtime/postgres-pool.ts'
+import { tenantSchemaName } from '../../tenancy/tenant.ts'
+
+/** Tables dropped by one statement at most: a drop holds a lock on each, and a server's lock table is bounded. */
+const DROP_BATCH = 50
+
+/**
+ * Lays down the first wall for a tenant: a role that can reach its own schema and nothing else, and a schema that belongs
+ * to the schema API's login. The server's event trigger puts the second one (forced row level security) on each table.
+ * One statement batch, one transaction, one round trip.
+ */
+export async function createTenantSchema(pool: PostgresPool, tenantId: string): Promise<void> {
+  const name = tenantSchemaName(tenantId)
+  await pool.query(`
+    do $$ begin
+      if not exists (select from pg_roles where rolname = '${name}') then
+        create role ${name} nologin noinherit nobypassrls;
+      end if;
+    end $$;
+    grant ${name} to aerodb_request with inherit false, set true, admin false;
+    create schema if not exists ${name} authorization aerodb_ddl;
+    grant usage on schema ${name} to ${name};
+    alter default privileges for role aerodb_ddl in schema ${name}
+      grant select, insert, update, delete on tables to ${name};
+    alter default privileges for role aerodb_ddl in schema ${name} grant usage on sequences to ${name};
+    alter default privileges for role aerodb_ddl in schema ${name} grant execute on functions to ${name};
+    alter default privileges for role aerodb_ddl in schema ${name} grant usage on types to ${name}`)
+}
+
+/** Removes a tenant's schema with everything in it, and its role. */
+export async function dropTenantSchema(pool: PostgresPool, tenantId: string): Promise<void> {
+  const name = tenantSchemaName(tenantId)
+  for (;;) {
+    const tables = await pool.query<{ name: string }>(
+      `select format('%I.%I', nspname, relname) as name
+       from pg_class join pg_namespace namespace on namespace.oid = relnamespace
+       where nspname = $1 and relkind in ('r', 'p') and not relispartition limit $2`,
+      [name, DROP_BATCH],
+    )
+    if (tables.rows.length === 0) break
+    await pool.query(`drop table if exists ${tables.rows.map((row) => row.name).join(', ')} cascade`)
+  }
+  await pool.query(`
+    drop schema if exists ${name} cascade;
+    do $$ begin
+      if exists (select from pg_roles where rolname = '${name}') then
+        drop owned by ${name};
+        drop role ${name};
+      end if;
+    end $$`)
+}

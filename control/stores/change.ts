@@ -1,0 +1,28 @@
+import { inTransaction, type PostgresClient, type PostgresPool } from '../../runtime/postgres-pool.ts'
+
+/** What reads can be asked of: the pool, or the connection of a transaction. */
+export type Queryable = Pick<PostgresPool | PostgresClient, 'query'>
+
+/** A document of the directory that a change has put behind. */
+export type TouchedDocument = { kind: 'tenant' | 'server'; key: string }
+
+/** One transaction on the tables, and the directory documents that have to be published once it is committed. */
+export type Change = { readonly tx: PostgresClient; readonly touched: TouchedDocument[] }
+
+/** Publishes documents that changed; what it fails to publish stays in the outbox. */
+export type PublishTouched = (touched: readonly TouchedDocument[]) => Promise<void>
+
+/**
+ * Runs `work` in one transaction, then publishes what it touched. A crash after the commit loses nothing: the documents
+ * are in the outbox, written by the same transaction.
+ */
+export async function makeChange<Result>(
+  pool: PostgresPool,
+  publish: PublishTouched,
+  work: (change: Change) => Promise<Result>,
+): Promise<Result> {
+  const touched: TouchedDocument[] = []
+  const result = await inTransaction(pool, (tx) => work({ tx, touched }))
+  if (touched.length > 0) await publish(touched)
+  return result
+}

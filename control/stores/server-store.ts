@@ -1,0 +1,97 @@
+import type { Change, Queryable } from './change.ts'
+import { markTouched } from './outbox-store.ts'
+
+export type ServerRow = {
+  server: string
+  kind: 'shared' | 'tenant'
+  identity: string
+  host: string
+  port: number
+  database: string
+  sealed_request_password: string
+  sealed_ddl_password: string
+  sealed_admin_password: string | null
+  capacity: number
+  tenant_count: number
+  max_connections: number
+  draining: boolean
+  version: number
+}
+
+export async function findServer(db: Queryable, server: string): Promise<ServerRow | undefined> {
+  const result = await db.query<ServerRow>('select * from control.servers where server = $1', [server])
+  return result.rows[0]
+}
+
+export async function findServerByIdentity(db: Queryable, identity: string): Promise<ServerRow | undefined> {
+  const result = await db.query<ServerRow>('select * from control.servers where identity = $1', [identity])
+  return result.rows[0]
+}
+
+/** Registers a server of the shared tier under the next free name (`shared-0`, `shared-1`, ...). */
+export async function insertSharedServer(
+  change: Change,
+  server: Pick<ServerRow, 'identity' | 'host' | 'port' | 'database' | 'capacity' | 'max_connections'> & {
+    sealPasswords: (server: string) => Pick<ServerRow, 'sealed_request_password' | 'sealed_ddl_password'>
+  },
+): Promise<ServerRow> {
+  await change.tx.query('lock table control.servers in share row exclusive mode')
+  const count = await change.tx.query<{ count: number }>(
+    `select count(*)::int as count from control.servers where kind = 'shared'`,
+  )
+  const name = `shared-${count.rows[0]?.count ?? 0}`
+  const sealed = server.sealPasswords(name)
+  const result = await change.tx.query<ServerRow>(
+    `insert into control.servers (server, kind, identity, host, port, database, sealed_request_password,
+       sealed_ddl_password, capacity, max_connections)
+     values ($1, 'shared', $2, $3, $4, $5, $6, $7, $8, $9) returning *`,
+    [
+      name,
+      server.identity,
+      server.host,
+      server.port,
+      server.database,
+      sealed.sealed_request_password,
+      sealed.sealed_ddl_password,
+      server.capacity,
+      server.max_connections,
+    ],
+  )
+  const row = result.rows[0]
+  if (row === undefined) throw new Error('unreachable')
+  await markTouched(change, 'server', row.server, row.version)
+  return row
+}
+
+/** Follows a server that has moved to another address. */
+export async function moveServer(change: Change, server: string, host: string, port: number): Promise<void> {
+  const result = await change.tx.query<ServerRow>(
+    `update control.servers set host = $2, port = $3, version = nextval('control.directory_version')
+     where server = $1 and (host, port) is distinct from ($2, $3) returning *`,
+    [server, host, port],
+  )
+  const row = result.rows[0]
+  if (row !== undefined) await markTouched(change, 'server', row.server, row.version)
+}
+
+/**
+ * Takes a place on the least loaded of the shared servers `among` (those this process can reach) that has room.
+ * @returns the server's name, or `undefined` when all are full or draining.
+ */
+export async function takePlace(change: Change, among: readonly string[]): Promise<string | undefined> {
+  const result = await change.tx.query<{ server: string }>(
+    `update control.servers set tenant_count = tenant_count + 1 where server = (
+       select server from control.servers
+       where kind = 'shared' and not draining and tenant_count < capacity and server = any($1)
+       order by tenant_count::float8 / capacity, server limit 1 for update)
+     returning server`,
+    [among],
+  )
+  return result.rows[0]?.server
+}
+
+export async function freePlace(change: Change, server: string): Promise<void> {
+  await change.tx.query('update control.servers set tenant_count = greatest(tenant_count - 1, 0) where server = $1', [
+    server,
+  ])
+}

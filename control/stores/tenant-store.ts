@@ -1,0 +1,148 @@
+import pg from 'pg'
+import { Problem } from '../../runtime/problem.ts'
+import type { Isolation, Quotas } from '../../tenancy/plan.ts'
+import type { TenantStatus } from '../../tenancy/tenant.ts'
+import type { Change, Queryable } from './change.ts'
+import { markTouched } from './outbox-store.ts'
+
+/** One row of `control.tenants`; `quotas` holds the tenant's own overrides only. */
+export type TenantRow = {
+  tenant_id: string
+  name: string
+  plan: string
+  region: string
+  isolation: Isolation
+  status: TenantStatus
+  status_before_delete: TenantStatus | null
+  quotas: Partial<Quotas>
+  documents_bytes: number
+  files_bytes: number
+  storage_exceeded: boolean
+  file_storage_exceeded: boolean
+  jwt_sealed_secret: string | null
+  jwt_jwks_url: string | null
+  jwt_issuer: string | null
+  jwt_audience: string | null
+  server: string | null
+  backend: string | null
+  version: number
+  created_at: Date
+  updated_at: Date
+  deleted_at: Date | null
+  purge_after: Date | null
+  purged_at: Date | null
+}
+
+/** The columns that changes set; everything else is identity or kept by the store itself. */
+export type TenantFields = Partial<
+  Omit<TenantRow, 'tenant_id' | 'name' | 'version' | 'created_at' | 'updated_at' | 'documents_bytes' | 'files_bytes'>
+>
+
+/**
+ * Serialises everything that takes or frees a name, to the end of the transaction: a later owner of the name then always
+ * has the higher version, so an old tenant's document never covers a new one's.
+ */
+export async function lockName(change: Change, name: string): Promise<void> {
+  await change.tx.query(`select pg_advisory_xact_lock(hashtextextended('control.tenant-name:' || $1, 0))`, [name])
+}
+
+/** @throws Problem 409 `name_taken` when a living tenant has the name. */
+export async function insertTenant(
+  change: Change,
+  tenant: Pick<TenantRow, 'tenant_id' | 'name' | 'plan' | 'region' | 'isolation' | 'backend'>,
+): Promise<TenantRow> {
+  await lockName(change, tenant.name)
+  try {
+    const result = await change.tx.query<TenantRow>(
+      `insert into control.tenants (tenant_id, name, plan, region, isolation, backend, status)
+       values ($1, $2, $3, $4, $5, $6, 'provisioning') returning *`,
+      [tenant.tenant_id, tenant.name, tenant.plan, tenant.region, tenant.isolation, tenant.backend],
+    )
+    const row = result.rows[0]
+    if (row === undefined) throw new Error('unreachable')
+    await markTouched(change, 'tenant', row.name, row.version)
+    return row
+  } catch (fault) {
+    throw asNameTaken(fault)
+  }
+}
+
+/** The tenant unless it was purged; `undefined` for an unknown id. */
+export async function findTenant(db: Queryable, tenantId: string): Promise<TenantRow | undefined> {
+  const result = await db.query<TenantRow>('select * from control.tenants where tenant_id = $1 and purged_at is null', [
+    tenantId,
+  ])
+  return result.rows[0]
+}
+
+/** Like `findTenant`, holding the row to the end of the transaction. */
+export async function lockTenant(change: Change, tenantId: string): Promise<TenantRow | undefined> {
+  const result = await change.tx.query<TenantRow>(
+    'select * from control.tenants where tenant_id = $1 and purged_at is null for update',
+    [tenantId],
+  )
+  return result.rows[0]
+}
+
+/** True for every id that ever was a tenant's, also after a purge: its usage and invoices are still asked for. */
+export async function tenantExisted(db: Queryable, tenantId: string): Promise<TenantRow | undefined> {
+  const result = await db.query<TenantRow>('select * from control.tenants where tenant_id = $1', [tenantId])
+  return result.rows[0]
+}
+
+/** Sets fields of a tenant, draws its next version and has its document published. */
+export async function updateTenant(change: Change, tenantId: string, fields: TenantFields): Promise<TenantRow> {
+  const names = Object.keys(fields) as (keyof TenantFields)[]
+  const assignments = names.map((name, i) => `${pg.escapeIdentifier(name)} = $${i + 2}`)
+  try {
+    const result = await change.tx.query<TenantRow>(
+      `update control.tenants set ${[...assignments, `version = nextval('control.directory_version')`, 'updated_at = now()'].join(', ')}
+       where tenant_id = $1 returning *`,
+      [tenantId, ...names.map((name) => fields[name])],
+    )
+    const row = result.rows[0]
+    if (row === undefined) throw new Error('The tenant to change is not there')
+    await markTouched(change, 'tenant', row.name, row.version)
+    return row
+  } catch (fault) {
+    throw asNameTaken(fault)
+  }
+}
+
+export type TenantFilter = {
+  name?: string | undefined
+  plan?: string | undefined
+  status?: TenantStatus | undefined
+  isolation?: Isolation | undefined
+  /** Tenants after this id, in order of creation, newest first. */
+  before?: string | undefined
+  limit: number
+}
+
+/** Tenants, newest first. Deleted ones are listed only when `status` asks for them; purged ones never. */
+export async function listTenants(db: Queryable, filter: TenantFilter): Promise<TenantRow[]> {
+  const conditions = ['purged_at is null']
+  const values: unknown[] = []
+  const add = (condition: string, value: unknown) => {
+    values.push(value)
+    conditions.push(condition.replace('?', `$${values.length}`))
+  }
+  if (filter.name !== undefined) add('strpos(name, ?) > 0', filter.name.toLowerCase())
+  if (filter.plan !== undefined) add('plan = ?', filter.plan)
+  if (filter.isolation !== undefined) add('isolation = ?', filter.isolation)
+  if (filter.status !== undefined) add('status = ?', filter.status)
+  else conditions.push(`status <> 'deleted'`)
+  if (filter.before !== undefined) add('tenant_id < ?', filter.before)
+  values.push(filter.limit)
+  const result = await db.query<TenantRow>(
+    `select * from control.tenants where ${conditions.join(' and ')} order by tenant_id desc limit $${values.length}`,
+    values,
+  )
+  return result.rows
+}
+
+function asNameTaken(fault: unknown): unknown {
+  if (fault instanceof pg.DatabaseError && fault.constraint === 'tenants_living_name')
+    return new Problem(409, 'name_taken', { detail: 'Another tenant has this name.' })
+  return fault
+}

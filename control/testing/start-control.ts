@@ -1,0 +1,90 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { Lifecycle } from '../../runtime/lifecycle.ts'
+import { makeLogger } from '../../runtime/log.ts'
+import { makeKey } from '../../tenancy/key.ts'
+import type { ControlConfig } from '../config.ts'
+import { type ControlDependencies, startControl } from '../control.ts'
+
+export const TEST_SECRET = 'test-secret-test-secret-test-secret-0'
+
+/** A control service in this process, with a caller that holds the first owner key. */
+export type TestControl = {
+  url: string
+  ownerKey: string
+  config: ControlConfig
+  call: Caller
+  stop: () => Promise<void>
+}
+
+// biome-ignore lint/suspicious/noExplicitAny: what came back is asserted on member by member, as it is
+export type Answer = { status: number; headers: Headers; body: any }
+export type Caller = (
+  method: string,
+  path: string,
+  options?: { body?: unknown; headers?: Record<string, string>; key?: string | null; raw?: string },
+) => Promise<Answer>
+
+/** Starts control over the given servers; metering is away unless a URL is given. */
+export async function startTestControl(options: {
+  databaseUrl: string
+  sharedUrls: readonly string[]
+  redisUrl: string
+  meteringUrl?: string
+  ownerKey?: string
+  overrides?: Partial<ControlConfig>
+  dependencies?: Partial<ControlDependencies>
+}): Promise<TestControl> {
+  const log = makeLogger('control-test', process.env.TEST_LOG ?? 'silent')
+  const lifecycle = new Lifecycle(log)
+  const dataDir = await mkdtemp(join(tmpdir(), 'aerodb-control-'))
+  const ownerKey = options.ownerKey ?? makeKey('platform')
+  const config: ControlConfig = {
+    AERODB_LOG_LEVEL: 'silent',
+    AERODB_CONTROL_PORT: 0,
+    AERODB_DOMAIN: 'localhost',
+    AERODB_DATA_DIR: dataDir,
+    AERODB_PLAN_CATALOGUE: undefined,
+    AERODB_DATABASE_URL: options.databaseUrl,
+    AERODB_SHARED_DATABASE_URLS: [...options.sharedUrls],
+    AERODB_REDIS_URL: [options.redisUrl],
+    AERODB_METERING_URL: options.meteringUrl ?? 'http://127.0.0.1:9',
+    AERODB_INTERNAL_SECRET: TEST_SECRET,
+    AERODB_ENCRYPTION_KEYS: [TEST_SECRET],
+    AERODB_PLATFORM_KEY: ownerKey,
+    AERODB_WEBHOOK_ALLOW_PRIVATE: false,
+    ...options.overrides,
+  }
+  const { url } = await startControl(config, { log, lifecycle, ...options.dependencies })
+  return {
+    url,
+    ownerKey,
+    config,
+    call: makeCaller(url, ownerKey),
+    stop: async () => {
+      await lifecycle.stop()
+      await rm(dataDir, { recursive: true, force: true })
+    },
+  }
+}
+
+/** Calls the API and reads the answer; a `Problem`'s body is JSON too. */
+export function makeCaller(url: string, ownerKey: string): Caller {
+  return async (method, path, { body, headers = {}, key = ownerKey, raw } = {}) => {
+    const payload = raw ?? (body === undefined ? undefined : JSON.stringify(body))
+    const response = await fetch(url + path, {
+      method,
+      redirect: 'manual',
+      headers: {
+        ...(key === null ? {} : { authorization: `Bearer ${key}` }),
+        ...(payload === undefined ? {} : { 'content-type': 'application/json' }),
+        ...headers,
+      },
+      ...(payload === undefined ? {} : { body: payload }),
+    })
+    const text = await response.text()
+    const isJson = (response.headers.get('content-type') ?? '').includes('json')
+    return { status: response.status, headers: response.headers, body: isJson && text !== '' ? JSON.parse(text) : text }
+  }
+}
