@@ -16,6 +16,7 @@ const endpointsSchema = z.object({
   domain: z.string(),
   platform_key: z.string(),
   shared_database_urls: z.array(z.string()),
+  redis_url: z.string(),
   pids: z.record(z.string(), z.array(z.number())),
 })
 export type Endpoints = z.output<typeof endpointsSchema>

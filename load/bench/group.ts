@@ -3,7 +3,7 @@ import type { LoadGenerator } from './generators/measurement.ts'
 import type { BenchOptions } from './options.ts'
 import type { Row } from './rounds.ts'
 import type { Base } from './table.ts'
-import type { Yardstick } from './yardstick.ts'
+import type { YardstickName } from './yardstick.ts'
 
 /** What one run gives to each of its groups. */
 export type RunContext = {
@@ -29,6 +29,7 @@ export type GroupResult = {
 /** Yardsticks that are measured in one set of rounds, because they are compared with each other. */
 export type Group = {
   name: string
-  yardsticks: readonly Yardstick[]
-  run(yardsticks: readonly Yardstick[], context: RunContext): Promise<GroupResult>
+  yardsticks: readonly YardstickName[]
+  /** @param wanted the names of those that are to be measured. */
+  run(wanted: ReadonlySet<string>, context: RunContext): Promise<GroupResult>
 }

@@ -14,21 +14,28 @@ import { upstreamDirect } from './yardsticks/upstream-direct.ts'
 /** Asked for when there is no gateway to take the half load of. */
 const DEFAULT_RATE = 5_000
 
+const YARDSTICKS = [upstreamDirect, nginx, nginxLua, undiciDispatch, gateway].map((yardstick) => ({
+  ...yardstick,
+  name: `latency-${yardstick.name}`,
+}))
+
 /** What each adds to the upstream's own latency at half of the gateway's load. */
 export const latencyGroup: Group = {
   name: 'latency',
-  yardsticks: [upstreamDirect, nginx, nginxLua, undiciDispatch, gateway].map((yardstick) => ({
-    ...yardstick,
-    name: `latency-${yardstick.name}`,
-  })),
-  run: (yardsticks, run) =>
+  yardsticks: YARDSTICKS,
+  run: (wanted, run) =>
     withStubUpstream(run, async (context, mix) => {
       const { options, onProgress } = run
       const common = { context, mix, seconds: options.seconds, onProgress }
       const [full] = await measureInRounds({ ...common, yardsticks: [gateway], generator: run.generator, rounds: 1 })
       const rate = Math.round((full?.samples[0]?.requestsPerSecond ?? DEFAULT_RATE * 2) / 2)
       const generator: LoadGenerator = { name: 'node open loop', run: (load) => runOpenLoop(load, rate) }
-      const rows = await measureInRounds({ ...common, yardsticks, generator, rounds: options.rounds })
+      const rows = await measureInRounds({
+        ...common,
+        yardsticks: YARDSTICKS.filter(({ name }) => wanted.has(name)),
+        generator,
+        rounds: options.rounds,
+      })
       return {
         group: 'latency',
         title: `Latency at ${wholeNumber(rate)} requests a second, half of what the gateway does`,

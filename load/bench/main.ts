@@ -31,7 +31,15 @@ async function main(): Promise<void> {
   try {
     const results: GroupResult[] = []
     for (const group of groups)
-      results.push(await group.run(group.yardsticks, { options, cores, generator, scratch, onProgress }))
+      results.push(
+        await group.run(new Set(group.yardsticks.map(({ name }) => name)), {
+          options,
+          cores,
+          generator,
+          scratch,
+          onProgress,
+        }),
+      )
     const report = renderReport(results, { options, cores, generator: generator.name })
     for (const { markdown } of report) console.log(`\n${markdown}`)
     if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(results, null, 2)}\n`)

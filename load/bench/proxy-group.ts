@@ -9,22 +9,24 @@ import { nginxLua } from './yardsticks/nginx-lua.ts'
 import { undiciDispatch } from './yardsticks/undici-dispatch.ts'
 import { upstreamDirect } from './yardsticks/upstream-direct.ts'
 
+const YARDSTICKS = [
+  upstreamDirect,
+  nginx,
+  nginxLua,
+  caddy,
+  undiciDispatch,
+  honoProxy,
+  gateway,
+  gatewayTenThousand,
+  gatewayPipelining1,
+  gatewayPipelining16,
+]
+
 /** What stands in front of an upstream: all get the same requests and pass them to the same stub. */
 export const proxyGroup: Group = {
   name: 'proxy',
-  yardsticks: [
-    upstreamDirect,
-    nginx,
-    nginxLua,
-    caddy,
-    undiciDispatch,
-    honoProxy,
-    gateway,
-    gatewayTenThousand,
-    gatewayPipelining1,
-    gatewayPipelining16,
-  ],
-  run: (yardsticks, run) =>
+  yardsticks: YARDSTICKS,
+  run: (wanted, run) =>
     withStubUpstream(run, async (context, mix) => ({
       group: 'proxy',
       title: 'In front of an upstream',
@@ -35,7 +37,7 @@ export const proxyGroup: Group = {
         { name: 'caddy', heading: '× Caddy' },
       ],
       rows: await measureInRounds({
-        yardsticks,
+        yardsticks: YARDSTICKS.filter(({ name }) => wanted.has(name)),
         context,
         mix,
         generator: run.generator,

@@ -2,10 +2,10 @@ import { join } from 'node:path'
 import type { LoadGenerator } from './generators/measurement.ts'
 import { checkAnswer, measure, type Sample } from './measure.ts'
 import { type RequestMix, writeRequestMix } from './request-mix.ts'
-import type { RunningYardstick, Yardstick, YardstickContext } from './yardstick.ts'
+import type { RunningYardstick, Yardstick, YardstickContext, YardstickName } from './yardstick.ts'
 
 /** A yardstick with what was measured of it in each round, or why nothing was. */
-export type Row = { yardstick: Yardstick; version?: string; obstacle?: string; samples: readonly Sample[] }
+export type Row = { yardstick: YardstickName; version?: string; obstacle?: string; samples: readonly Sample[] }
 
 const WARM_UP_SECONDS = 2
 
@@ -13,9 +13,9 @@ const WARM_UP_SECONDS = 2
  * Starts every yardstick that this machine has, warms each up, and measures them in turns (A B C A B C ...), so that a
  * change of the machine's speed meets all alike. Stops them all, also when one fails.
  */
-export async function measureInRounds(options: {
-  yardsticks: readonly Yardstick[]
-  context: YardstickContext
+export async function measureInRounds<Context extends YardstickContext>(options: {
+  yardsticks: readonly Yardstick<Context>[]
+  context: Context
   mix: RequestMix
   generator: LoadGenerator
   seconds: number

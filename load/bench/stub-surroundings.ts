@@ -4,7 +4,7 @@ import { startBenchRedis } from './bench-redis.ts'
 import type { RunContext } from './group.ts'
 import { PinnedProcess } from './pinned-process.ts'
 import { makeLoadTenants, makeRequestMix, PROXY_PATH, type RequestMix } from './request-mix.ts'
-import type { YardstickContext } from './yardstick.ts'
+import type { ProxyContext } from './yardstick.ts'
 
 const STUB = fileURLToPath(new URL('./servers/stub-upstream.ts', import.meta.url))
 const TENANTS = 10
@@ -12,7 +12,7 @@ const TENANTS = 10
 /** Runs `work` with the stub upstream and a Redis on the loading core, and the mix of ten tenants; then stops both. */
 export async function withStubUpstream<Result>(
   { options, cores, scratch }: RunContext,
-  work: (context: YardstickContext, mix: RequestMix) => Promise<Result>,
+  work: (context: ProxyContext, mix: RequestMix) => Promise<Result>,
 ): Promise<Result> {
   const upstreamPort = await findFreePort()
   const upstream = await PinnedProcess.start({

@@ -1,14 +1,18 @@
 import type { Cores } from './cores.ts'
 import type { LoadTenant, RequestMix } from './request-mix.ts'
 
-/** What yardsticks of one group share: they stand in front of the same upstream and get the same requests. */
+/** What every yardstick is started with; each group adds what its own share. */
 export type YardstickContext = {
   cores: Cores
   /** A folder of the run's own, removed at its end. */
   scratch: string
+  connections: number
+}
+
+/** What proxies share: they stand in front of the same upstream and get the same requests. */
+export type ProxyContext = YardstickContext & {
   upstreamPort: number
   redis: { port: number; password: string; url: string }
-  connections: number
   /** Whose requests the group's mix holds. */
   tenants: readonly LoadTenant[]
 }
@@ -24,15 +28,19 @@ export type RunningYardstick = {
   stop(): Promise<void>
 }
 
-/** One thing that is measured. One file each, in `yardsticks/`. */
-export type Yardstick = {
+/** What names a yardstick. */
+export type YardstickName = {
   /** As `--only` names it. */
   name: string
   /** As the table names it. */
   title: string
+}
+
+/** One thing that is measured. One file each, in `yardsticks/`. */
+export type Yardstick<Context extends YardstickContext> = YardstickName & {
   /** Why it cannot be measured on this machine (not installed ...), or `undefined`. */
   findObstacle?(): Promise<string | undefined>
   /** The version to print beside the table, where it is not ours. */
   version?(): Promise<string>
-  start(context: YardstickContext): Promise<RunningYardstick>
+  start(context: Context): Promise<RunningYardstick>
 }

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { findFreePort } from '../../../runtime/free-port.ts'
 import { PinnedProcess } from '../pinned-process.ts'
 import { findProgram, programVersion } from '../programs.ts'
-import type { Yardstick } from '../yardstick.ts'
+import type { ProxyContext, Yardstick } from '../yardstick.ts'
 
 /** Caddy as a plain reverse proxy, one scheduler thread on its one core, without log and admin endpoint. */
-export const caddy: Yardstick = {
+export const caddy: Yardstick<ProxyContext> = {
   name: 'caddy',
   title: 'Caddy, plain reverse proxy',
   findObstacle: async () => ((await findProgram('caddy')) === undefined ? 'caddy is not installed' : undefined),

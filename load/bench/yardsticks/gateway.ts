@@ -8,7 +8,7 @@ import { PinnedProcess } from '../pinned-process.ts'
 import { findFile } from '../programs.ts'
 import { publishTenants } from '../publish-tenants.ts'
 import { BENCH_DOMAIN, makeLoadTenants, makeRequestMix, PROXY_PATH } from '../request-mix.ts'
-import type { Yardstick } from '../yardstick.ts'
+import type { ProxyContext, Yardstick } from '../yardstick.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../../gateway/main.ts', import.meta.url))
 
@@ -24,7 +24,7 @@ type GatewayForm = {
  * Our gateway with its whole pipeline and one worker: snapshots from a real Redis, key check, leased rate limit and quota,
  * signed context, usage spool on disk.
  */
-function makeGateway(form: GatewayForm): Yardstick {
+function makeGateway(form: GatewayForm): Yardstick<ProxyContext> {
   return {
     name: form.name,
     title: form.title,

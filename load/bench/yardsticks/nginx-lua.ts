@@ -2,7 +2,7 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { findFile } from '../programs.ts'
-import type { Yardstick } from '../yardstick.ts'
+import type { ProxyContext, Yardstick } from '../yardstick.ts'
 import { findNginxObstacle, nginxVersion, startNginx } from './nginx-process.ts'
 
 const MODULE_FOLDERS = ['/usr/lib/nginx/modules', '/usr/lib64/nginx/modules', '/usr/share/nginx/modules']
@@ -16,7 +16,7 @@ function findModule(name: string): Promise<string | undefined> {
  * nginx doing what most would build a gateway of: a Lua key check, one Redis INCR (over kept-alive cosockets) and one
  * buffered log line for each request.
  */
-export const nginxLua: Yardstick = {
+export const nginxLua: Yardstick<ProxyContext> = {
   name: 'nginx-lua',
   title: 'nginx + Lua: key check, Redis INCR, log buffer',
   version: nginxVersion,

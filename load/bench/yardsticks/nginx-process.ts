@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { findFreePort } from '../../../runtime/free-port.ts'
 import { PinnedProcess } from '../pinned-process.ts'
 import { findProgram, programVersion } from '../programs.ts'
-import type { RunningYardstick, YardstickContext } from '../yardstick.ts'
+import type { ProxyContext, RunningYardstick } from '../yardstick.ts'
 
 export async function findNginxObstacle(): Promise<string | undefined> {
   return (await findProgram('nginx')) === undefined ? 'nginx is not installed' : undefined
@@ -25,7 +25,7 @@ export type NginxParts = {
 }
 
 /** Starts an nginx of one worker, everything of it in a folder of its own, as a tuned reverse proxy of the upstream. */
-export async function startNginx(context: YardstickContext, parts: NginxParts): Promise<RunningYardstick> {
+export async function startNginx(context: ProxyContext, parts: NginxParts): Promise<RunningYardstick> {
   const program = await findProgram('nginx')
   if (program === undefined) throw new Error('nginx is not installed')
   const folder = join(context.scratch, parts.name)
@@ -42,12 +42,7 @@ export async function startNginx(context: YardstickContext, parts: NginxParts): 
   return { port, pids: () => nginx.pids(), stop: () => nginx.stop() }
 }
 
-function configuration(
-  { upstreamPort, connections }: YardstickContext,
-  parts: NginxParts,
-  port: number,
-  folder: string,
-) {
+function configuration({ upstreamPort, connections }: ProxyContext, parts: NginxParts, port: number, folder: string) {
   const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi']
   return `
 daemon off;

@@ -1,8 +1,8 @@
-import type { Yardstick } from '../yardstick.ts'
+import type { ProxyContext, Yardstick } from '../yardstick.ts'
 import { findNginxObstacle, nginxVersion, startNginx } from './nginx-process.ts'
 
 /** nginx as a plain reverse proxy: no keys, no limits, no log. */
-export const nginx: Yardstick = {
+export const nginx: Yardstick<ProxyContext> = {
   name: 'nginx',
   title: 'nginx, plain reverse proxy',
   findObstacle: findNginxObstacle,

@@ -1,8 +1,8 @@
-import type { Yardstick } from '../yardstick.ts'
+import type { ProxyContext, Yardstick } from '../yardstick.ts'
 import { startNodeServer } from './node-server.ts'
 
 /** The bare undici dispatch pass-through that the gateway's floor is stated against. */
-export const undiciDispatch: Yardstick = {
+export const undiciDispatch: Yardstick<ProxyContext> = {
   name: 'undici',
   title: 'bare undici dispatch pass-through',
   start: ({ upstreamPort, connections, cores }) =>
