@@ -41,7 +41,7 @@ export async function withDataPlatform<Result>(
     await withoutRowSecurity(adminUrl, single)
     const postgrestUrl = await makePostgrestDatabase(adminUrl)
     return await work({
-      ...{ cores, scratch, connections: options.connections },
+      ...{ cores, scratch, connections: options.connections, profile: options.profile },
       ...{ endpoints, secrets, redisUrl: endpoints.redis_url, tenants: made, single, postgrestUrl },
     })
   } finally {

@@ -7,6 +7,7 @@ import type { GroupResult } from './group.ts'
 import { GROUPS } from './groups.ts'
 import { readOptions } from './options.ts'
 import { stopAllProcesses } from './pinned-process.ts'
+import { renderProfile } from './profile.ts'
 import { renderReport, writeReport } from './report.ts'
 
 /** `npm run bench`: measures everything that `--only` names, prints the tables, and leaves nothing behind. */
@@ -43,6 +44,7 @@ async function main(): Promise<void> {
     const report = renderReport(results, { options, cores, generator: generator.name })
     for (const { markdown } of report) console.log(`\n${markdown}`)
     if (options.json !== undefined) await writeFile(options.json, `${JSON.stringify(results, null, 2)}\n`)
+    if (options.profile !== undefined) console.log(`\n${await renderProfile(options.profile)}`)
     if (options.write) await writeReport(report)
   } finally {
     await stopAllProcesses()

@@ -12,6 +12,8 @@ export type BenchOptions = {
   write: boolean
   /** Also writes every figure of every round, as JSON. */
   json: string | undefined
+  /** A folder for V8 profiles of the gateways. */
+  profile: string | undefined
   list: boolean
 }
 
@@ -22,6 +24,7 @@ export const USAGE = `npm run bench -- [options]
   --connections n    client connections, 1 to 1024 (default 64)
   --write            rewrite the tables in docs/benchmarks.md
   --json file        also write every figure of every round
+  --profile folder   profile the gateways into that folder and print the functions that cost most
   --list             name the yardsticks and stop`
 
 /** Reads the command line. @throws Error that says what is wrong with it. */
@@ -35,6 +38,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
       connections: { type: 'string', default: '64' },
       write: { type: 'boolean', default: false },
       json: { type: 'string' },
+      profile: { type: 'string' },
       list: { type: 'boolean', default: false },
     },
   })
@@ -45,6 +49,7 @@ export function readOptions(args: readonly string[]): BenchOptions {
     connections: bounded('--connections', values.connections, 1, 1024),
     write: values.write,
     json: values.json,
+    profile: values.profile,
     list: values.list,
   }
 }

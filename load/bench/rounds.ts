@@ -47,7 +47,7 @@ export async function measureInRounds<Context extends YardstickContext>(options:
         await writeRequestMix(mix, row.mixFile)
       } catch (fault) {
         // One that does not come up costs its row, and the reason stands in its place; the others are still worth having.
-        row.obstacle = fault instanceof Error ? (fault.message.split('\n')[0] ?? '') : String(fault)
+        row.obstacle = shortReason(fault)
         onProgress(`${yardstick.name}: ${fault instanceof Error ? fault.message : fault}`)
       }
     }
@@ -81,4 +81,10 @@ export async function measureInRounds<Context extends YardstickContext>(options:
     ...(obstacle === undefined ? {} : { obstacle }),
     samples,
   }))
+}
+
+/** The one line of a fault that says most: the error that a program died of, rather than where. */
+function shortReason(fault: unknown): string {
+  const lines = (fault instanceof Error ? fault.message : String(fault)).split('\n')
+  return (lines.find((line) => /^\w*Error\b/.test(line)) ?? lines[0] ?? '').slice(0, 200)
 }

@@ -25,7 +25,15 @@ export async function withStubUpstream<Result>(
   const redis = await startBenchRedis(cores.load)
   try {
     const tenants = makeLoadTenants(TENANTS)
-    const context = { cores, scratch, upstreamPort, redis, connections: options.connections, tenants }
+    const context = {
+      cores,
+      scratch,
+      upstreamPort,
+      redis,
+      connections: options.connections,
+      profile: options.profile,
+      tenants,
+    }
     return await work(context, makeRequestMix(tenants, PROXY_PATH))
   } finally {
     await redis.server.stop()

@@ -7,6 +7,8 @@ export type YardstickContext = {
   /** A folder of the run's own, removed at its end. */
   scratch: string
   connections: number
+  /** A folder for profiles of our services, where they are wanted. */
+  profile: string | undefined
 }
 
 /** What proxies share: they stand in front of the same upstream and get the same requests. */

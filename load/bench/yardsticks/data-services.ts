@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url'
 import { findFreePort } from '../../../runtime/free-port.ts'
 import type { DataContext } from '../data-context.ts'
 import { PinnedProcess } from '../pinned-process.ts'
+import { profilingEnv } from '../profile.ts'
 
 type Service = { port: number; process: PinnedProcess }
 
@@ -29,10 +30,14 @@ export async function startGateway(context: DataContext, name: string, backendPo
   return { port, process: await startService('gateway', context, env, port) }
 }
 
-async function commonEnv({ scratch, secrets, redisUrl }: DataContext, name: string): Promise<Record<string, string>> {
+async function commonEnv(
+  { scratch, secrets, redisUrl, profile }: DataContext,
+  name: string,
+): Promise<Record<string, string>> {
   const directory = join(scratch, name)
   await mkdir(directory, { recursive: true })
   return {
+    ...profilingEnv(profile),
     NODE_ENV: 'production',
     AERODB_LOG_LEVEL: 'warn',
     AERODB_DATA_DIR: directory,

@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url'
 import { findFreePort } from '../../../runtime/free-port.ts'
 import type { BackendRef } from '../../../tenancy/snapshot.ts'
 import { PinnedProcess } from '../pinned-process.ts'
+import { profilingEnv } from '../profile.ts'
 import { findFile } from '../programs.ts'
 import { publishTenants } from '../publish-tenants.ts'
 import { BENCH_DOMAIN, makeLoadTenants, makeRequestMix, PROXY_PATH } from '../request-mix.ts'
@@ -29,7 +30,7 @@ function makeGateway(form: GatewayForm): Yardstick<ProxyContext> {
     name: form.name,
     title: form.title,
     findObstacle: async () => ((await findFile([PROGRAM])) === undefined ? 'gateway/main.ts is not there' : undefined),
-    async start({ scratch, upstreamPort, redis, cores }) {
+    async start({ scratch, upstreamPort, redis, cores, profile }) {
       const upstreamUrl = `http://127.0.0.1:${upstreamPort}`
       const tenants = makeLoadTenants(form.tenants, form.name)
       await publishTenants(redis.url, tenants, form.backend(upstreamUrl))
@@ -41,6 +42,7 @@ function makeGateway(form: GatewayForm): Yardstick<ProxyContext> {
         args: [PROGRAM],
         core: cores.served,
         env: {
+          ...profilingEnv(profile),
           NODE_ENV: 'production',
           AERODB_LOG_LEVEL: 'warn',
           AERODB_DOMAIN: BENCH_DOMAIN,
