@@ -27,6 +27,8 @@ export function makePostgresPool(options: {
     ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),
   })
   pool.on('error', (fault) => options.log.warn({ err: fault }, 'an idle Postgres connection was lost'))
+  // One that is lost between two queries of its holder would end the process: the holder's next query tells it as well.
+  pool.on('connect', (client) => client.on('error', () => {}))
   return pool
 }
 
