@@ -72,7 +72,12 @@ const [script, ...args] = process.argv.slice(2)
 const child = spawn(pinnedNode, [join(root, script), ...args], {
   cwd: root,
   stdio: ['inherit', 'inherit', 'inherit', 'ipc'],
-  env: { ...process.env, PATH: `${bin}${delimiter}${systemPath}` },
+  env: {
+    ...process.env,
+    PATH: `${bin}${delimiter}${systemPath}`,
+    // Programs are read and stripped of their types once: halves the time to start.
+    NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE ?? join(root, 'node_modules', '.compile-cache'),
+  },
 })
 // A terminal's Ctrl-C reaches the child by itself; a signal to this process alone is passed on.
 process.on('SIGINT', () => {})

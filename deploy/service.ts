@@ -74,7 +74,14 @@ export class Service {
     const startedMs = performance.now()
     const child = spawn(process.execPath, [join(ROOT, program)], {
       cwd: ROOT,
-      env: { PATH: process.env.PATH, HOME: process.env.HOME, TZ: 'UTC', NODE_ENV: 'production', ...env },
+      env: {
+        PATH: process.env.PATH,
+        HOME: process.env.HOME,
+        TZ: 'UTC',
+        NODE_ENV: 'production',
+        NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
+        ...env,
+      },
       stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
       // A session of its own: a terminal's Ctrl-C reaches the launcher only, which stops its parts in order.
       detached: true,
