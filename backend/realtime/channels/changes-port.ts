@@ -1,0 +1,33 @@
+import type { Identity } from '../access/identity.ts'
+import type { RequestedBinding } from './join-config.ts'
+import type { SocketTenant } from './socket.ts'
+
+/** Whoever wants to hear of database changes: a channel. */
+export type ChangeSubscriber = {
+  readonly tenant: SocketTenant
+  /** Whose rights each change is checked against; asked anew for each, because a token may be refreshed. */
+  readonly identity: Identity
+  /** @param ids those of the bindings that matched. @param dataJson the change, made once for all who see the same. */
+  onChange(ids: readonly number[], dataJson: string): void
+  /** Whether changes flow, for the client's `system` listener. */
+  onStatus(status: 'ok' | 'error', message: string): void
+}
+
+export type ChangeSubscription = {
+  /** Resolves when every later commit will be seen; rejects with a `BindingError` when that can never be. */
+  readonly ready: Promise<void>
+  close(): void
+}
+
+/** A binding asks for what does not exist or may not be asked. The message is for the client. */
+export class BindingError extends Error {
+  constructor(message: string) {
+    super(message)
+    this.name = 'BindingError'
+  }
+}
+
+/** Where channels get database changes from. */
+export type ChangesPort = {
+  subscribe(subscriber: ChangeSubscriber, bindings: readonly (RequestedBinding & { id: number })[]): ChangeSubscription
+}
