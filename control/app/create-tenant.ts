@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { makeId } from '../../runtime/ids.ts'
 import { Problem } from '../../runtime/problem.ts'
 import type { Isolation, Plan } from '../../tenancy/plan.ts'
+import { requireBackend } from '../stores/backend-store.ts'
 import { findOperation, insertOperation, type OperationRow } from '../stores/operation-store.ts'
 import { insertTenantKey } from '../stores/tenant-key-store.ts'
 import { insertTenant, tenantExisted } from '../stores/tenant-store.ts'
@@ -58,6 +59,7 @@ export async function acceptTenant(
   const tenantId = makeId('ten', services.clock.nowMs())
   const operationId = makeId('op', services.clock.nowMs())
   const accepted = await mutate(c, services, async (change) => {
+    if (request.backend !== undefined) await requireBackend(change.tx, request.backend)
     const row = await insertTenant(change, {
       tenant_id: tenantId,
       name: request.name,

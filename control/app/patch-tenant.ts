@@ -1,6 +1,7 @@
 import type { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { Problem } from '../../runtime/problem.ts'
+import { requireBackend } from '../stores/backend-store.ts'
 import { lockTenant, type TenantFields, type TenantRow, updateTenant } from '../stores/tenant-store.ts'
 import { notFound } from './authentication.ts'
 import { choosePlan } from './create-tenant.ts'
@@ -59,21 +60,4 @@ export async function patchTenant(
 /** A paused tenant is an active one that sleeps: asking for `active` leaves it asleep until its next request. */
 function isSameStatus(row: TenantRow, status: 'active' | 'suspended'): boolean {
   return row.status === status || (row.status === 'paused' && status === 'active')
-}
-
-/** @throws Problem 400 naming the field when no backend of this name is registered. */
-export async function requireBackend(db: Parameters<typeof findBackend>[0], name: string): Promise<void> {
-  if (!(await findBackend(db, name)))
-    throw new Problem(400, 'validation_failed', {
-      detail: 'There is no such backend.',
-      errors: [{ path: 'backend', message: 'must name a registered backend' }],
-    })
-}
-
-async function findBackend(
-  db: { query: (text: string, values: unknown[]) => Promise<{ rowCount: number | null }> },
-  name: string,
-): Promise<boolean> {
-  const result = await db.query('select 1 from control.backends where name = $1 for key share', [name])
-  return result.rowCount === 1
 }

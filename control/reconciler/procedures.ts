@@ -3,7 +3,7 @@ import type { Provisioner } from '../provisioners/provisioner.ts'
 import type { Change } from '../stores/change.ts'
 import type { OperationKind } from '../stores/operation-store.ts'
 import { deleteTenantKeys } from '../stores/tenant-key-store.ts'
-import { lockName, type TenantRow, updateTenant } from '../stores/tenant-store.ts'
+import { type TenantRow, updateTenant } from '../stores/tenant-store.ts'
 
 /*
  * The life of a tenant. What the API was asked is written as status and operation in one transaction; the reconciler then
@@ -63,7 +63,6 @@ export function makeProcedures(
       },
       cleanUp: (tenant) => provisioner.remove(tenant),
       fail: async (change, tenant, isClean) => {
-        await lockName(change, tenant.name)
         if (isClean) await provisioner.release(change, tenant)
         await deleteTenantKeys(change, tenant.tenant_id)
         await updateTenant(change, tenant.tenant_id, {
@@ -96,7 +95,6 @@ export function makeProcedures(
       },
       cleanUp: nothing,
       fail: async (change, tenant) => {
-        await lockName(change, tenant.name)
         await updateTenant(change, tenant.tenant_id, { status: 'deleted' })
       },
     },

@@ -3,7 +3,7 @@ import type { Logger } from '../../runtime/log.ts'
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import { Problem } from '../../runtime/problem.ts'
 import type { Isolation } from '../../tenancy/plan.ts'
-import { makeChange, type PublishTouched } from '../stores/change.ts'
+import { type Change, makeChange, type PublishTouched } from '../stores/change.ts'
 import {
   claimOperation,
   findOperation,
@@ -14,10 +14,9 @@ import {
   releaseOperation,
   renewLease,
 } from '../stores/operation-store.ts'
-import { type TenantRow, tenantExisted } from '../stores/tenant-store.ts'
+import { lockAnyTenant, lockName, type TenantRow, tenantExisted } from '../stores/tenant-store.ts'
 import type { Procedure, Step } from './procedures.ts'
 
-/** A process that has not renewed its lease for so long is taken for dead, and another takes its operations over. */
 const LEASE_SECONDS = 10
 /** Cleaning up after a failure may take so long; what remains is left to a later purge. */
 const CLEAN_UP_MS = 10_000
@@ -33,6 +32,8 @@ export type ReconcilerOptions = {
   owner: string
   /** Operations that run at once in this process. */
   concurrency: number
+  /** A process that has not renewed its lease for so long is taken for dead, and another takes its operations over. */
+  leaseSeconds?: number
   log: Logger
   /** Tests stop or kill the process here: called after each step with `<kind>:<step>`. */
   afterStep?: (point: string) => Promise<void> | void
@@ -92,19 +93,19 @@ export class Reconciler {
   }
 
   async #attempt(operationId: string): Promise<void> {
-    const { pool, owner, log } = this.#options
-    const operation = await claimOperation(pool, operationId, owner, LEASE_SECONDS)
+    const { pool, owner, log, leaseSeconds = LEASE_SECONDS } = this.#options
+    const operation = await claimOperation(pool, operationId, owner, leaseSeconds)
     if (operation === undefined) return
     const tenant = await tenantExisted(pool, operation.tenant_id)
     if (tenant === undefined) throw new Error('The operation has no tenant')
     const procedure = this.#options.procedures(tenant.isolation, operation.kind)
     const heartbeat = setInterval(
       () => {
-        renewLease(pool, operationId, owner, LEASE_SECONDS).catch((fault) =>
+        renewLease(pool, operationId, owner, leaseSeconds).catch((fault) =>
           log.warn({ err: fault, operation_id: operationId }, 'a lease could not be renewed'),
         )
       },
-      (LEASE_SECONDS * 1_000) / 3,
+      (leaseSeconds * 1_000) / 3,
     )
     try {
       if (operation.deadline_at.getTime() <= Date.now())
@@ -124,10 +125,7 @@ export class Reconciler {
       await this.#options.afterStep?.(`${operation.kind}:${step.name}`)
       if (step.kind === 'change') tenant = (await tenantExisted(this.#options.pool, tenant.tenant_id)) ?? tenant
     }
-    await this.#change(async (change) => {
-      if (await finishOperation(change.tx, operation.operation_id, this.#options.owner, { status: 'succeeded' }))
-        await procedure.succeed(change, tenant)
-    })
+    await this.#end(operation, tenant, { status: 'succeeded' }, procedure.succeed)
     await this.#options.afterStep?.(`${operation.kind}:succeed`)
   }
 
@@ -139,10 +137,7 @@ export class Reconciler {
     }
     await this.#change(async (change) => {
       // The row is held, so that no other attempt is between reading and writing it.
-      await change.tx.query('select 1 from control.tenants where tenant_id = $1 for update', [tenant.tenant_id])
-      const current = await tenantExisted(change.tx, tenant.tenant_id)
-      if (current === undefined) throw new Error('The tenant is gone')
-      await step.run(change, current)
+      await step.run(change, await lockAnyTenant(change, tenant.tenant_id))
       await recordStep(change.tx, operation.operation_id, step.name)
     })
   }
@@ -168,11 +163,24 @@ export class Reconciler {
       isClean = false
       log.warn({ err: cleanUpFault, operation_id: operation.operation_id }, 'leftovers remain for a later purge')
     }
-    const reason = describe(fault)
+    await this.#end(operation, tenant, { status: 'failed', ...describe(fault) }, (change, current) =>
+      procedure.fail(change, current, isClean),
+    )
+  }
+
+  /** Ends the operation and writes what it has come to, unless another process has taken it over meanwhile. */
+  async #end(
+    operation: OperationRow,
+    tenant: TenantRow,
+    outcome: Parameters<typeof finishOperation>[3],
+    write: (change: Change, tenant: TenantRow) => Promise<void>,
+  ): Promise<void> {
     await this.#change(async (change) => {
-      const outcome = { status: 'failed', ...reason } as const
+      // Locks are always taken in this order: name, tenant, operation. See lockName.
+      await lockName(change, tenant.name)
+      const current = await lockAnyTenant(change, tenant.tenant_id)
       if (await finishOperation(change.tx, operation.operation_id, this.#options.owner, outcome))
-        await procedure.fail(change, tenant, isClean)
+        await write(change, current)
     })
   }
 

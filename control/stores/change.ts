@@ -1,3 +1,4 @@
+import pg from 'pg'
 import { inTransaction, type PostgresClient, type PostgresPool } from '../../runtime/postgres-pool.ts'
 
 /** What reads can be asked of: the pool, or the connection of a transaction. */
@@ -12,17 +13,27 @@ export type Change = { readonly tx: PostgresClient; readonly touched: TouchedDoc
 /** Publishes documents that changed; what it fails to publish stays in the outbox. */
 export type PublishTouched = (touched: readonly TouchedDocument[]) => Promise<void>
 
+const DEADLOCK = '40P01'
+const MAX_ATTEMPTS = 3
+
 /**
  * Runs `work` in one transaction, then publishes what it touched. A crash after the commit loses nothing: the documents
- * are in the outbox, written by the same transaction.
+ * are in the outbox, written by the same transaction. Postgres may end a
+ * transaction to resolve a deadlock: it is made anew, so `work` acts on the transaction only.
  */
 export async function makeChange<Result>(
   pool: PostgresPool,
   publish: PublishTouched,
   work: (change: Change) => Promise<Result>,
 ): Promise<Result> {
-  const touched: TouchedDocument[] = []
-  const result = await inTransaction(pool, (tx) => work({ tx, touched }))
-  if (touched.length > 0) await publish(touched)
-  return result
+  for (let attempt = 1; ; attempt++) {
+    const touched: TouchedDocument[] = []
+    try {
+      const result = await inTransaction(pool, (tx) => work({ tx, touched }))
+      if (touched.length > 0) await publish(touched)
+      return result
+    } catch (fault) {
+      if (attempt === MAX_ATTEMPTS || !(fault instanceof pg.DatabaseError && fault.code === DEADLOCK)) throw fault
+    }
+  }
 }

@@ -40,7 +40,8 @@ export type TenantFields = Partial<
 
 /**
  * Serialises everything that takes or frees a name, to the end of the transaction: a later owner of the name then always
- * has the higher version, so an old tenant's document never covers a new one's.
+ * has the higher version, so an old tenant's document never covers a new one's. Locks are taken in one order everywhere, so
+ * that no two changes wait for each other: name, tenant, operation, server, outbox, audit log.
  */
 export async function lockName(change: Change, name: string): Promise<void> {
   await change.tx.query(`select pg_advisory_xact_lock(hashtextextended('control.tenant-name:' || $1, 0))`, [name])
@@ -88,6 +89,16 @@ export async function lockTenant(change: Change, tenantId: string): Promise<Tena
 export async function tenantExisted(db: Queryable, tenantId: string): Promise<TenantRow | undefined> {
   const result = await db.query<TenantRow>('select * from control.tenants where tenant_id = $1', [tenantId])
   return result.rows[0]
+}
+
+/** Like `lockTenant`, also for one that was purged. @throws when there never was such a tenant. */
+export async function lockAnyTenant(change: Change, tenantId: string): Promise<TenantRow> {
+  const result = await change.tx.query<TenantRow>('select * from control.tenants where tenant_id = $1 for update', [
+    tenantId,
+  ])
+  const row = result.rows[0]
+  if (row === undefined) throw new Error('There is no such tenant')
+  return row
 }
 
 /** Sets fields of a tenant, draws its next version and has its document published. */
