@@ -98,6 +98,11 @@ export class Realtime {
     this.#timer = setInterval(() => this.#checkLife(), this.#limits.pingIntervalMs).unref()
   }
 
+  /** How this process names itself to the others. */
+  get instanceId(): string {
+    return this.#bus.instanceId
+  }
+
   get connectionCount(): number {
     return this.#connectionCount
   }

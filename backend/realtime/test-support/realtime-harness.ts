@@ -215,6 +215,20 @@ export class TestBackend {
     return new WebSocket(`${this.url(tenant)}/websocket?apikey=${key}&vsn=${vsn}`)
   }
 
+  /** How this backend names itself to the others. */
+  get instanceId(): string {
+    return this.realtime.instanceId
+  }
+
+  /** What is left of a killed process: nothing is said to anybody. */
+  async kill(): Promise<void> {
+    for (const client of this.#redis) client.disconnect()
+    this.#tenants.stop()
+    await this.realtime.stop()
+    this.#server.closeAllConnections()
+    this.#server.close()
+  }
+
   async stop(): Promise<void> {
     await this.realtime.stop()
     this.#tenants.stop()
