@@ -1,9 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { MetricObject } from 'prom-client'
 import type { Logger } from '../runtime/log.ts'
-import type { FromWorker, ToWorker } from './worker-messages.ts'
+import { type FromWorker, GATEWAY_ID_VARIABLE, ownerName, type ToWorker } from './worker-messages.ts'
 
 /** Connections that wait for a worker while none serves; more are refused. */
 const MAX_WAITING = 1_024
@@ -37,6 +38,9 @@ export class Primary {
   readonly #workers = new Set<Worker>()
   readonly #waiting: Socket[] = []
   readonly #collecting = new Map<number, (worker: ChildProcess, metrics: MetricObject[]) => void>()
+  readonly #gatewayId = randomBytes(8).toString('hex')
+  /** Owners of leases that died lately, the last ones. */
+  readonly #deadOwners: string[] = []
   #nextCollection = 1
   #turn = 0
   #isStopping = false
@@ -143,7 +147,10 @@ export class Primary {
   }
 
   #fork(): Worker {
-    const child = fork(fileURLToPath(new URL('./main.ts', import.meta.url)), ['--worker'], { serialization: 'json' })
+    const child = fork(fileURLToPath(new URL('./main.ts', import.meta.url)), ['--worker'], {
+      serialization: 'json',
+      env: { ...process.env, [GATEWAY_ID_VARIABLE]: this.#gatewayId },
+    })
     const worker: Worker = { child, isReady: false, isLeaving: false, startedMs: performance.now() }
     this.#workers.add(worker)
     child.on('message', (message: FromWorker) => {
@@ -156,12 +163,21 @@ export class Primary {
 
   #becameReady(worker: Worker): void {
     worker.isReady = true
+    if (this.#deadOwners.length > 0) this.#tellDeadOwners([worker])
     for (const socket of this.#waiting.splice(0)) this.#handOver(socket)
     this.#options.onChange()
   }
 
+  #tellDeadOwners(workers: readonly Worker[]): void {
+    const message: ToWorker = { type: 'dead-owners', owners: this.#deadOwners }
+    for (const { child } of workers) child.send(message, () => {})
+  }
+
   #exited(worker: Worker, code: number | null, signal: NodeJS.Signals | null): void {
     this.#workers.delete(worker)
+    if (worker.child.pid !== undefined) this.#deadOwners.push(ownerName(this.#gatewayId, worker.child.pid))
+    if (this.#deadOwners.length > 16) this.#deadOwners.shift()
+    this.#tellDeadOwners(this.#serving())
     if (this.#isStopping || worker.isLeaving) return
     this.#options.log.warn({ worker: worker.child.pid, code, signal }, 'a worker is gone: starting another')
     this.#options.onChange()

@@ -1,7 +1,7 @@
-import { request } from 'undici'
+import { Pool } from 'undici'
 import type { Clock } from '../runtime/clock.ts'
 import { SERVICE_TOKEN_HEADER, type ServiceTokenCodec } from '../runtime/service-token.ts'
-import type { RequestCountSource } from './quota-counter.ts'
+import type { RequestCountSource } from './leased-quota-keeper.ts'
 
 const TIMEOUT_MS = 3_000
 
@@ -11,10 +11,12 @@ export function makeRequestCountSource(
   tokens: ServiceTokenCodec,
   clock: Clock,
 ): RequestCountSource {
+  // Ten thousand tenants may lose their counters at once: the ledger is asked a few at a time.
+  const pool = new Pool(new URL(meteringUrl).origin, { connections: 8, connectTimeout: TIMEOUT_MS })
   return async (tenantId, month) => {
-    const url = new URL(`/internal/v1/tenants/${encodeURIComponent(tenantId)}/request-count`, meteringUrl)
-    url.searchParams.set('month', month)
-    const { statusCode, body } = await request(url, {
+    const { statusCode, body } = await pool.request({
+      method: 'GET',
+      path: `/internal/v1/tenants/${encodeURIComponent(tenantId)}/request-count?month=${month}`,
       headers: { [SERVICE_TOKEN_HEADER]: tokens.sign('gateway', clock.nowMs()) },
       headersTimeout: TIMEOUT_MS,
       bodyTimeout: TIMEOUT_MS,

@@ -29,7 +29,7 @@ export class JwtVerifier {
   async verify(snapshot: TenantSnapshot, token: string): Promise<Principal> {
     const nowMs = this.#options.clock.nowMs()
     const payload = await this.#verifySignature(snapshot, token, nowMs)
-    const role = payload['role']
+    const role = payload.role
     if (!isTenantRole(role)) throw unauthorized('invalid_credentials')
     const expiresAtMs = payload.exp === undefined ? Number.POSITIVE_INFINITY : payload.exp * 1000
     if (expiresAtMs <= nowMs) throw unauthorized('invalid_credentials')

@@ -1,7 +1,19 @@
 import type { MetricObject } from 'prom-client'
 
 /** From the primary to a worker. A connection's socket travels beside its message. */
-export type ToWorker = { type: 'connection' } | { type: 'collect-metrics'; id: number }
+export type ToWorker =
+  | { type: 'connection' }
+  | { type: 'collect-metrics'; id: number }
+  /** Workers that died: their leases need not be waited for. */
+  | { type: 'dead-owners'; owners: readonly string[] }
 
 /** From a worker to the primary; `ready` comes from the lifecycle. */
 export type FromWorker = { type: 'ready' } | { type: 'metrics'; id: number; metrics: MetricObject[] }
+
+/** The name under which a worker holds leases in Redis: unique over gateways and their lives. */
+export function ownerName(gatewayId: string, pid: number): string {
+  return `${gatewayId}:${pid}`
+}
+
+/** The environment variable by which a worker learns its gateway's id. */
+export const GATEWAY_ID_VARIABLE = 'AERODB_GATEWAY_ID'

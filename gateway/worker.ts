@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { openSpool } from '../metering/spool.ts'
@@ -11,19 +12,23 @@ import { LastKnownGood } from '../tenancy/last-known-good.ts'
 import { RequestContextCodec } from '../tenancy/request-context.ts'
 import { makeApp } from './app.ts'
 import type { GatewayConfig } from './config.ts'
+import { DeadOwners } from './dead-owners.ts'
 import { makeHttpEdge } from './http-edge.ts'
 import { JwksCache } from './jwks.ts'
+import { LEDGER_LAG_MS, LeasedQuotaKeeper, QUOTA_LEASE_MS } from './leased-quota-keeper.ts'
+import { LeasedRateLimiter, RATE_LEASE_MS } from './leased-rate-limiter.ts'
 import { GatewayMetrics } from './metrics.ts'
-import { QuotaCounter } from './quota-counter.ts'
+import { QuotaLeases } from './quota-leases.ts'
+import { RateAllotments } from './rate-allotments.ts'
+import { RecallChannel } from './recall-channel.ts'
 import { makeRecordUsage } from './record-usage.ts'
 import { makeRequestCountSource } from './request-count.ts'
 import { RequestIds } from './request-id.ts'
-import { SlidingLogLimiter } from './sliding-log.ts'
 import { parseTenantEntry, type TenantEntry } from './tenant-entry.ts'
 import { UndiciUpstream } from './upstream-undici.ts'
 import { Upstreams } from './upstreams.ts'
 import { JwtVerifier } from './verify-jwt.ts'
-import type { FromWorker, ToWorker } from './worker-messages.ts'
+import { type FromWorker, GATEWAY_ID_VARIABLE, ownerName, type ToWorker } from './worker-messages.ts'
 
 /** How long a command may take before its limit's policy for Redis being away decides. */
 const REDIS_TIMEOUT_MS = 250
@@ -77,6 +82,33 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
     new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET),
     clock,
   )
+  const owner = ownerName(process.env[GATEWAY_ID_VARIABLE] ?? randomUUID(), process.pid)
+  const recalls = new RecallChannel(subscriber, owner)
+  const deadOwners = new DeadOwners()
+  const leased = { recalls, deadOwners, maxTenants: config.AERODB_GATEWAY_MAX_TENANTS, clock, log }
+  const rateLimiter = new LeasedRateLimiter({
+    ...leased,
+    allotments: new RateAllotments({ redis, owner, leaseMs: RATE_LEASE_MS }),
+    whenAway: config.AERODB_GATEWAY_RATE_LIMIT_WHEN_REDIS_AWAY,
+  })
+  const quotaKeeper = new LeasedQuotaKeeper({
+    ...leased,
+    leases: new QuotaLeases({ redis, owner, leaseMs: QUOTA_LEASE_MS, ledgerLagMs: LEDGER_LAG_MS }),
+    countInLedger,
+    whenAway: config.AERODB_GATEWAY_QUOTA_WHEN_REDIS_AWAY,
+  })
+  lifecycle.onStop('leases', async () => {
+    await Promise.all([rateLimiter.close(), quotaKeeper.close()])
+    recalls.stop()
+  })
+  let wasReady = redis.status === 'ready'
+  redis.on('ready', () => {
+    if (wasReady) {
+      rateLimiter.forgetLeases()
+      quotaKeeper.forgetLeases()
+    }
+    wasReady = true
+  })
   const serve = makeApp({
     domain: config.AERODB_DOMAIN,
     directory,
@@ -84,8 +116,8 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
       jwt: new JwtVerifier({ sealer: new Sealer(config.AERODB_ENCRYPTION_KEYS), jwks, clock }),
       clock,
     },
-    rateLimiter: new SlidingLogLimiter({ redis, whenAway: config.AERODB_GATEWAY_RATE_LIMIT_WHEN_REDIS_AWAY, log }),
-    quotaKeeper: new QuotaCounter({ redis, countInLedger, whenAway: config.AERODB_GATEWAY_QUOTA_WHEN_REDIS_AWAY, log }),
+    rateLimiter,
+    quotaKeeper,
     forward: {
       upstreams,
       control,
@@ -113,6 +145,8 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
       socket.setNoDelay(true)
       server.emit('connection', socket)
       socket.resume()
+    } else if (message.type === 'dead-owners') {
+      for (const dead of message.owners) deadOwners.add(dead)
     } else if (message.type === 'collect-metrics') {
       void metrics.registry.getMetricsAsJSON().then((collected) => {
         const answer: FromWorker = { type: 'metrics', id: message.id, metrics: collected }

@@ -1,0 +1,285 @@
+import { LRUCache } from 'lru-cache'
+import type { Clock } from '../runtime/clock.ts'
+import type { Logger } from '../runtime/log.ts'
+import type { AwayPolicy } from './config.ts'
+import type { DeadOwners } from './dead-owners.ts'
+import type { AllotmentAnswer, RateAllotments } from './rate-allotments.ts'
+import type { RateDecision, RateLimiter } from './rate-limit.ts'
+import type { RecallChannel } from './recall-channel.ts'
+import { SlidingWindow } from './sliding-window.ts'
+
+const WINDOW_MS = 1_000
+/** How long slots are held without asking again. Long, because a recall gets unused ones back at once. */
+export const RATE_LEASE_MS = 30_000
+/** For how long an unanswered recall is waited for: its holder is dead or stuck. */
+const RECALL_WAIT_MS = 60
+/** For how long a request waits for recalls before it is refused all the same: some holder is dead and nobody knows it yet. */
+const MAX_RECALL_MS = 300
+/** While short of slots, a tenant's limit is asked for at most this often; requests that come meanwhile wait. */
+const ASK_AGAIN_MS = 4
+/** Requests of one tenant that wait for a decision; more are refused. */
+const MAX_WAITING = 10_000
+/** Without Redis: how long a local decision stands before Redis is tried again. */
+const AWAY_RETRY_MS = 500
+
+type Waiter = (decision: RateDecision) => void
+
+type State = {
+  limit: number
+  slots: number
+  /** Held by other owners when last asked: for the fields that tell what remains. */
+  others: number
+  leaseEndsMs: number
+  renewAtMs: number
+  /** Until then it is known that no owner has a free slot. */
+  refusedUntilMs: number
+  askAgainAtMs: number
+  window: SlidingWindow
+  waiting: Waiter[]
+  isAsking: boolean
+  /** A recall came while an ask was under way; it is answered after it. */
+  isRecalled: boolean
+  /** Since when requests wait for recalls; 0 when none does. */
+  shortSinceMs: number
+  timer: NodeJS.Timeout | undefined
+}
+
+export type LeasedRateLimiterOptions = {
+  allotments: RateAllotments
+  recalls: RecallChannel
+  deadOwners: DeadOwners
+  whenAway: AwayPolicy
+  maxTenants: number
+  clock: Clock
+  log: Logger
+}
+
+/**
+ * The exact sliding limit over all workers and gateways, answered from the slots that this worker holds; see
+ * `rate-allotments.ts` for why it is exact. A worker that is short asks for more; when others hold slots that they do not
+ * use, these are recalled, and the request waits for that instead of being refused: a tenant under its limit is never
+ * refused. Once every owner is known to be full, refusals are local until the first slot anywhere can come free.
+ */
+export class LeasedRateLimiter implements RateLimiter {
+  readonly #options: LeasedRateLimiterOptions
+  readonly #clock: Clock
+  readonly #states: LRUCache<string, State>
+
+  constructor(options: LeasedRateLimiterOptions) {
+    this.#options = options
+    this.#clock = options.clock
+    this.#states = new LRUCache({ max: options.maxTenants })
+    options.recalls.listen('rate', {
+      onRecall: (tenantId) => this.#giveBack(tenantId),
+      onAnswer: (tenantId) => {
+        const state = this.#states.peek(tenantId)
+        if (state !== undefined && state.waiting.length > 0) this.#ask(tenantId, state)
+      },
+    })
+  }
+
+  take(tenantId: string, limit: number): RateDecision | Promise<RateDecision> {
+    let state = this.#states.get(tenantId)
+    if (state === undefined) {
+      state = newState(limit)
+      this.#states.set(tenantId, state)
+    } else if (state.limit !== limit) {
+      state.limit = limit
+      state.leaseEndsMs = 0
+      state.refusedUntilMs = 0
+    }
+    const now = this.#clock.monotonicMs()
+    if (now < state.leaseEndsMs) {
+      const used = state.window.usedAt(now)
+      if (used < state.slots && state.waiting.length === 0) {
+        state.window.add(now)
+        if (now >= state.renewAtMs) this.#renew(tenantId, state, used)
+        return { admitted: true, remaining: Math.max(0, limit - state.others - used - 1), resetMs: WINDOW_MS }
+      }
+      if (used >= state.slots && now < state.refusedUntilMs) return refusal(state, now)
+    }
+    if (state.waiting.length >= MAX_WAITING) return { admitted: false, remaining: 0, resetMs: WINDOW_MS }
+    const waiting = state
+    return new Promise((resolve) => {
+      waiting.waiting.push(resolve)
+      if (!waiting.isAsking && waiting.timer === undefined) this.#ask(tenantId, waiting)
+    })
+  }
+
+  /** Redis was away and is back, and may have lost what was leased: nothing is admitted before it was asked again. */
+  forgetLeases(): void {
+    for (const state of this.#states.values()) {
+      state.leaseEndsMs = 0
+      state.refusedUntilMs = 0
+    }
+  }
+
+  /** Gives every lease back; its slots come free as the last second's uses leave the window. */
+  async close(): Promise<void> {
+    const given: Promise<void>[] = []
+    for (const [tenantId, state] of this.#states.entries()) {
+      clearTimeout(state.timer)
+      const now = this.#clock.monotonicMs()
+      if (now >= state.leaseEndsMs) continue
+      given.push(this.#options.allotments.release(tenantId, state.window.usedAt(now), 0, 0).catch(() => {}))
+    }
+    await Promise.all(given)
+  }
+
+  /** Asks for the lease to be prolonged, with room for twice what is used; requests go on meanwhile. */
+  #renew(tenantId: string, state: State, used: number): void {
+    if (state.isAsking) return
+    state.slots = Math.max(used + 1, Math.min(state.slots, 2 * used + firstSlots(state.limit)))
+    this.#ask(tenantId, state)
+  }
+
+  /** Asks for enough slots for the last second's uses and all that wait; decides what waits by the answer. */
+  #ask(tenantId: string, state: State): void {
+    if (state.isAsking) return
+    const askedMs = this.#clock.monotonicMs()
+    if (askedMs < state.askAgainAtMs) {
+      this.#askLater(tenantId, state, state.askAgainAtMs - askedMs)
+      return
+    }
+    clearTimeout(state.timer)
+    state.timer = undefined
+    state.isAsking = true
+    const used = state.window.usedAt(askedMs)
+    const needed = used + state.waiting.length
+    const wanted = Math.min(
+      state.limit,
+      Math.max(needed, state.slots, firstSlots(state.limit)) * (needed > state.slots ? 2 : 1),
+    )
+    this.#options.allotments
+      .ask(
+        tenantId,
+        state.limit,
+        wanted,
+        needed,
+        state.window.oldestLeavesInMs(askedMs),
+        this.#options.deadOwners.names(),
+      )
+      .then(
+        (answer) => {
+          state.isAsking = false
+          this.#settle(tenantId, state, askedMs, answer)
+          if (state.isRecalled) this.#giveBack(tenantId)
+        },
+        (fault: unknown) => {
+          state.isAsking = false
+          this.#settleWithoutRedis(state, fault)
+        },
+      )
+  }
+
+  #settle(tenantId: string, state: State, askedMs: number, answer: AllotmentAnswer): void {
+    state.slots = answer.slots
+    state.others = answer.others
+    // Counted from before the question was sent: the lease ends here no later than there.
+    state.leaseEndsMs = askedMs + RATE_LEASE_MS
+    state.renewAtMs = askedMs + RATE_LEASE_MS * 0.6
+    const now = this.#clock.monotonicMs()
+    this.#admitWaiting(state, now)
+    if (state.waiting.length === 0) {
+      state.shortSinceMs = 0
+      return
+    }
+    if (answer.slots + answer.others < state.limit) {
+      // More came in while we asked, and there are slots that nobody holds.
+      this.#ask(tenantId, state)
+      return
+    }
+    const realNow = performance.now()
+    if (answer.unknown > 0 && (state.shortSinceMs === 0 || realNow - state.shortSinceMs < MAX_RECALL_MS)) {
+      if (state.shortSinceMs === 0) state.shortSinceMs = realNow
+      state.askAgainAtMs = now + ASK_AGAIN_MS
+      this.#askLater(tenantId, state, RECALL_WAIT_MS)
+      return
+    }
+    state.shortSinceMs = 0
+    state.askAgainAtMs = now + ASK_AGAIN_MS
+    state.refusedUntilMs = answer.unknown > 0 ? now + RECALL_WAIT_MS : askedMs + answer.othersFreeInMs
+    for (const settle of state.waiting.splice(0)) settle(refusal(state, now))
+  }
+
+  #admitWaiting(state: State, now: number): void {
+    let used = state.window.usedAt(now)
+    let admitted = 0
+    while (admitted < state.waiting.length && used < state.slots) {
+      state.window.add(now)
+      used++
+      const remaining = Math.max(0, state.limit - state.others - used)
+      state.waiting[admitted]?.({ admitted: true, remaining, resetMs: WINDOW_MS })
+      admitted++
+    }
+    state.waiting.splice(0, admitted)
+  }
+
+  #settleWithoutRedis(state: State, fault: unknown): void {
+    const { whenAway, log } = this.#options
+    log.debug({ err: fault }, 'a rate limit is decided without Redis')
+    const now = this.#clock.monotonicMs()
+    // A lease that is still good goes on; otherwise the policy decides until Redis is tried again.
+    if (now >= state.leaseEndsMs || state.window.usedAt(now) >= state.slots) {
+      state.slots = whenAway === 'local' ? state.limit : whenAway === 'open' ? Number.POSITIVE_INFINITY : 0
+      state.others = 0
+      state.leaseEndsMs = now + AWAY_RETRY_MS
+      state.refusedUntilMs = now + AWAY_RETRY_MS
+    }
+    state.renewAtMs = now + AWAY_RETRY_MS
+    this.#admitWaiting(state, now)
+    for (const settle of state.waiting.splice(0)) settle(refusal(state, now))
+  }
+
+  #askLater(tenantId: string, state: State, inMs: number): void {
+    clearTimeout(state.timer)
+    state.timer = setTimeout(() => {
+      state.timer = undefined
+      state.askAgainAtMs = 0
+      if (state.waiting.length > 0) this.#ask(tenantId, state)
+    }, inMs)
+  }
+
+  /** Answers a recall: keeps what the last second's uses need, gives the rest back, and says when one comes free. */
+  #giveBack(tenantId: string): void {
+    const state = this.#states.peek(tenantId)
+    const now = this.#clock.monotonicMs()
+    if (state === undefined || now >= state.leaseEndsMs) return
+    state.isRecalled = state.isAsking
+    if (state.isAsking) return
+    const used = state.window.usedAt(now)
+    state.slots = Math.min(state.slots, used)
+    this.#options.allotments
+      .release(tenantId, state.slots, state.window.oldestLeavesInMs(now), state.leaseEndsMs - now)
+      .catch(() => {})
+  }
+}
+
+/** The least that a worker takes at once: the limit is large against it, so several workers get along without recalls. */
+function firstSlots(limit: number): number {
+  return Math.max(1, Math.floor(limit / 8))
+}
+
+function refusal(state: State, now: number): RateDecision {
+  const ownFreeInMs = state.slots > 0 ? state.window.oldestLeavesInMs(now) : WINDOW_MS
+  const othersFreeInMs = state.refusedUntilMs > now ? state.refusedUntilMs - now : WINDOW_MS
+  return { admitted: false, remaining: 0, resetMs: Math.min(ownFreeInMs, othersFreeInMs) }
+}
+
+function newState(limit: number): State {
+  return {
+    limit,
+    slots: 0,
+    others: 0,
+    leaseEndsMs: 0,
+    renewAtMs: 0,
+    refusedUntilMs: 0,
+    askAgainAtMs: 0,
+    window: new SlidingWindow(WINDOW_MS),
+    waiting: [],
+    isAsking: false,
+    isRecalled: false,
+    shortSinceMs: 0,
+    timer: undefined,
+  }
+}
