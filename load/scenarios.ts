@@ -3,6 +3,7 @@ import { chaos } from './scenarios/chaos.ts'
 import { mixedScenario } from './scenarios/mixed.ts'
 import { noisyNeighbour } from './scenarios/noisy-neighbour.ts'
 import { quotaStorm } from './scenarios/quota-storm.ts'
+import { realtime } from './scenarios/realtime.ts'
 import { soak } from './scenarios/soak.ts'
 import { spike } from './scenarios/spike.ts'
 
@@ -58,4 +59,5 @@ export const SCENARIOS: readonly Scenario[] = [
     p95LimitMs: 100,
     p95GoalMs: 10,
   }),
+  realtime,
 ]
