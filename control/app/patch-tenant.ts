@@ -1,7 +1,9 @@
 import type { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { Problem } from '../../runtime/problem.ts'
+import { effectiveQuotas } from '../../tenancy/plan.ts'
 import { requireBackend } from '../stores/backend-store.ts'
+import { judgeStorage } from '../stores/storage-flags.ts'
 import { lockTenant, type TenantFields, type TenantRow, updateTenant } from '../stores/tenant-store.ts'
 import { notFound } from './authentication.ts'
 import { choosePlan } from './create-tenant.ts'
@@ -41,9 +43,15 @@ export async function patchTenant(
       })
     if (patch.plan !== undefined) choosePlan(services, patch.plan, before.isolation, 'plan')
     if (typeof patch.backend === 'string') await requireBackend(change.tx, patch.backend)
+    const quotas = mergeQuotas(before.quotas, patch.quotas)
+    const plan = services.catalogue.find(patch.plan ?? before.plan) ?? services.catalogue.defaultPlan
     const fields: TenantFields = {
       ...(patch.plan === undefined ? {} : { plan: patch.plan }),
-      ...(patch.quotas === undefined ? {} : { quotas: mergeQuotas(before.quotas, patch.quotas) }),
+      ...(patch.quotas === undefined ? {} : { quotas }),
+      // A raised quota lets writes through at once, without waiting for the next sample.
+      ...(patch.plan === undefined && patch.quotas === undefined
+        ? {}
+        : judgeStorage(before, effectiveQuotas(plan, quotas))),
       ...(patch.status === undefined || isSameStatus(before, patch.status) ? {} : { status: patch.status }),
       ...(patch.backend === undefined ? {} : { backend: patch.backend }),
     }

@@ -3,6 +3,7 @@ import { effectiveQuotas, type PlanCatalogue } from '../../tenancy/plan.ts'
 import type { MeteringClient, StoragePage } from '../app/metering-client.ts'
 import { makeChange, type PublishTouched } from '../stores/change.ts'
 import { lockTenant, updateTenant } from '../stores/tenant-store.ts'
+import { judgeStorage } from '../stores/storage-flags.ts'
 
 const PAGE = 500
 
@@ -56,10 +57,11 @@ async function updateFlags(pool: PostgresPool, publish: PublishTouched, catalogu
   await makeChange(pool, publish, async (change) => {
     const row = await lockTenant(change, tenantId)
     if (row === undefined || row.status === 'deleting' || row.status === 'deleted' || row.status === 'failed') return
-    const quotas = effectiveQuotas(catalogue.find(row.plan) ?? catalogue.defaultPlan, row.quotas)
-    const storage_exceeded = quotas.storage_bytes !== null && row.documents_bytes >= quotas.storage_bytes
-    const file_storage_exceeded = quotas.file_storage_bytes !== null && row.files_bytes >= quotas.file_storage_bytes
-    if (storage_exceeded !== row.storage_exceeded || file_storage_exceeded !== row.file_storage_exceeded)
-      await updateTenant(change, tenantId, { storage_exceeded, file_storage_exceeded })
+    const flags = judgeStorage(row, effectiveQuotas(catalogue.find(row.plan) ?? catalogue.defaultPlan, row.quotas))
+    if (
+      flags.storage_exceeded !== row.storage_exceeded ||
+      flags.file_storage_exceeded !== row.file_storage_exceeded
+    )
+      await updateTenant(change, tenantId, flags)
   })
 }
