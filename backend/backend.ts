@@ -1,0 +1,101 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { systemClock } from '../runtime/clock.ts'
+import type { Lifecycle } from '../runtime/lifecycle.ts'
+import type { Logger } from '../runtime/log.ts'
+import { connectRedis, whenRedisReady } from '../runtime/redis.ts'
+import { Sealer } from '../runtime/seal.ts'
+import { DirectoryReader } from '../tenancy/directory-reader.ts'
+import { LastKnownGood } from '../tenancy/last-known-good.ts'
+import { RequestContextCodec } from '../tenancy/request-context.ts'
+import { parseServerRecord, type ServerRecord } from '../tenancy/server-record.ts'
+import { makeApp } from './app.ts'
+import { Catalogues } from './catalogue/catalogues.ts'
+import type { BackendConfig } from './config.ts'
+import { type PoolLimits, Servers } from './postgres/servers.ts'
+import { RequestContexts } from './request-contexts.ts'
+import { Rest } from './rest/rest.ts'
+import { StorageGate } from './storage-size/storage-gate.ts'
+
+/** What is bounded in every pool; the figures are measured in README.md. */
+const POOL_LIMITS: PoolLimits = {
+  maxPreparedStatements: 200,
+  maxInFlightPerConnection: 4,
+  slowHeadMs: 20,
+  maxInFlightPerTag: 32,
+  maxWaiting: 5_000,
+  maxWaitMs: 10_000,
+  idleConnectionMs: 60_000,
+}
+
+/** How long the start waits for Redis. */
+const REDIS_WAIT_MS = 3_000
+
+/** Starts the service: wires every part, in the order in which they need each other. @returns its URL. */
+export async function startBackend(options: {
+  config: BackendConfig
+  log: Logger
+  lifecycle: Lifecycle
+}): Promise<{ url: string }> {
+  const { config, log, lifecycle } = options
+  const redisOptions = { urls: config.AERODB_REDIS_URL, log, whenAway: 'fail-fast' as const }
+  const redis = connectRedis({ ...redisOptions, connectionName: 'backend', commandTimeoutMs: 1_000 })
+  const subscriber = connectRedis({ ...redisOptions, connectionName: 'backend-subscriber' })
+  lifecycle.onStop('redis', () => {
+    redis.disconnect()
+    subscriber.disconnect()
+  })
+  // Without Redis we serve what the last-known-good copies tell.
+  await whenRedisReady(redis, REDIS_WAIT_MS).catch((fault) => log.warn({ err: fault }, 'starting without Redis'))
+  const directory = new DirectoryReader<ServerRecord>({
+    kind: 'server',
+    redis,
+    subscriber,
+    lastKnownGood: new LastKnownGood(join(config.AERODB_DATA_DIR, 'directory'), log),
+    parse: parseServerRecord,
+    versionOf: (record) => record.version,
+    maxEntries: 20_000,
+    clock: systemClock,
+    log,
+  })
+  directory.start()
+  lifecycle.onStop('directory', () => directory.stop())
+
+  const catalogues = new Catalogues(config.AERODB_BACKEND_SCHEMA_CACHE_BYTES)
+  const servers = new Servers({
+    directory,
+    sealer: new Sealer(config.AERODB_ENCRYPTION_KEYS),
+    limits: POOL_LIMITS,
+    maxConnectionsPerServer: config.AERODB_BACKEND_MAX_CONNECTIONS,
+    statementTimeoutMs: config.AERODB_BACKEND_STATEMENT_TIMEOUT_MS,
+    ddlStatementTimeoutMs: 30_000,
+    idleServerMs: 120_000,
+    onSchemaChange: (server, schema) => catalogues.drop(server, schema),
+    onGap: (server) => catalogues.dropServer(server),
+    log,
+  })
+  lifecycle.onStop('servers', () => servers.close())
+
+  const listener = makeApp({
+    contexts: new RequestContexts(new RequestContextCodec(config.AERODB_INTERNAL_SECRET), systemClock),
+    servers,
+    catalogues,
+    rest: new Rest({ catalogues, limits: { maxRows: config.AERODB_BACKEND_MAX_ROWS, aggregates: true } }),
+    gate: new StorageGate(),
+    maxBodyBytes: config.AERODB_BACKEND_MAX_BODY_BYTES,
+    log,
+  })
+  const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 60_000, maxHeaderSize: 65_536 }, listener)
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(config.AERODB_BACKEND_PORT, config.AERODB_BACKEND_HOST, resolve)
+  })
+  lifecycle.onStop('http', async () => {
+    const closed = new Promise((resolve) => server.close(resolve))
+    server.closeIdleConnections()
+    await closed
+  })
+  const { port } = server.address() as AddressInfo
+  return { url: `http://${config.AERODB_BACKEND_HOST}:${port}` }
+}

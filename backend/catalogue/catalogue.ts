@@ -1,0 +1,50 @@
+/** The column that carries the tenant in every table of ours. It does not exist as far as a tenant can tell. */
+export const TENANT_COLUMN = 'tenant_id'
+
+export type Column = {
+  name: string
+  /** The type as SQL text, qualified and quoted by Postgres (`format_type`). */
+  type: string
+  /** The unqualified name in pg_type, such as `int4` or `_text`. */
+  typeName: string
+  nullable: boolean
+  hasDefault: boolean
+  /** Computed by Postgres: never written. */
+  generated: boolean
+  identity: '' | 'a' | 'd'
+  /** The default's SQL text, where there is one. */
+  defaultText: string | null
+  comment: string | null
+}
+
+export type Relation = {
+  name: string
+  kind: 'table' | 'view' | 'materialized view' | 'foreign table'
+  columns: ReadonlyMap<string, Column>
+  primaryKey: readonly string[]
+  /** Column lists of unique constraints and indexes, the primary key's among them. */
+  uniques: readonly (readonly string[])[]
+  insertable: boolean
+  updatable: boolean
+  deletable: boolean
+  comment: string | null
+}
+
+export type ForeignKey = {
+  constraint: string
+  table: string
+  columns: readonly string[]
+  referencedTable: string
+  referencedColumns: readonly string[]
+}
+
+/** What a tenant's schema holds, without what is ours. */
+export type Catalogue = {
+  schema: string
+  relations: ReadonlyMap<string, Relation>
+  foreignKeys: readonly ForeignKey[]
+  /** Names of the schema's own types (enums, domains) that a cast may name. */
+  types: ReadonlySet<string>
+  /** Rough size in memory, in bytes. */
+  weight: number
+}

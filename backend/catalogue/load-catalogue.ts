@@ -1,0 +1,135 @@
+import { z } from 'zod'
+import type { Statement } from '../postgres/statement.ts'
+import { type Catalogue, type Column, type Relation, TENANT_COLUMN } from './catalogue.ts'
+
+/**
+ * One row, one column: what the schema `$1` holds, as JSON. It reads pg_catalog only, so the search path being empty makes
+ * `format_type` qualify every type that is not Postgres's own.
+ */
+const LOAD = `
+with ns as (select oid from pg_namespace where nspname = $1),
+rel as (
+  select c.oid, c.relname, c.relkind, pg_relation_is_updatable(c.oid, true) as events
+  from pg_class c join ns on ns.oid = c.relnamespace
+  where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
+),
+names as (
+  select conrelid, conname, contype, confrelid,
+    (select array_agg(a.attname order by k.ord) from unnest(con.conkey) with ordinality k(num, ord)
+      join pg_attribute a on a.attrelid = con.conrelid and a.attnum = k.num) as columns,
+    (select array_agg(a.attname order by k.ord) from unnest(con.confkey) with ordinality k(num, ord)
+      join pg_attribute a on a.attrelid = con.confrelid and a.attnum = k.num) as referenced
+  from pg_constraint con
+  where con.conrelid in (select oid from rel) and con.contype in ('p', 'f') and con.conparentid = 0
+)
+select json_build_object(
+  'relations', (select coalesce(json_agg(json_build_object(
+    'name', rel.relname,
+    'kind', rel.relkind,
+    'insertable', rel.events & 8 = 8,
+    'updatable', rel.events & 4 = 4,
+    'deletable', rel.events & 16 = 16,
+    'comment', obj_description(rel.oid, 'pg_class'),
+    'columns', (select coalesce(json_agg(json_build_object(
+        'name', a.attname,
+        'type', format_type(a.atttypid, a.atttypmod),
+        'typeName', t.typname,
+        'nullable', not (a.attnotnull or (t.typtype = 'd' and t.typnotnull)),
+        'hasDefault', a.atthasdef or a.attidentity <> '',
+        'generated', a.attgenerated <> '',
+        'identity', a.attidentity,
+        'defaultText', case when a.attgenerated = '' then pg_get_expr(d.adbin, d.adrelid) end,
+        'comment', col_description(a.attrelid, a.attnum)
+      ) order by a.attnum), '[]')
+      from pg_attribute a
+      join pg_type t on t.oid = a.atttypid
+      left join pg_attrdef d on d.adrelid = a.attrelid and d.adnum = a.attnum
+      where a.attrelid = rel.oid and a.attnum > 0 and not a.attisdropped and a.attname <> '${TENANT_COLUMN}'),
+    'primaryKey', (select names.columns from names where names.conrelid = rel.oid and names.contype = 'p'),
+    'uniques', (select coalesce(json_agg((select json_agg(a.attname order by k.ord)
+        from unnest(i.indkey::int2[]) with ordinality k(num, ord)
+        join pg_attribute a on a.attrelid = i.indrelid and a.attnum = k.num where k.ord <= i.indnkeyatts)), '[]')
+      from pg_index i where i.indrelid = rel.oid and i.indisunique and i.indisvalid
+        and i.indpred is null and i.indexprs is null)
+  ) order by rel.relname), '[]') from rel),
+  'foreignKeys', (select coalesce(json_agg(json_build_object(
+    'constraint', names.conname,
+    'table', rel.relname,
+    'columns', names.columns,
+    'referencedTable', target.relname,
+    'referencedColumns', names.referenced
+  ) order by rel.relname, names.conname), '[]')
+    from names join rel on rel.oid = names.conrelid join rel target on target.oid = names.confrelid
+    where names.contype = 'f'),
+  'types', (select coalesce(json_agg(t.typname), '[]') from pg_type t join ns on ns.oid = t.typnamespace
+    where t.typtype in ('e', 'd'))
+)::text`
+
+const columnSchema = z.object({
+  name: z.string(),
+  type: z.string(),
+  typeName: z.string(),
+  nullable: z.boolean(),
+  hasDefault: z.boolean(),
+  generated: z.boolean(),
+  identity: z.enum(['', 'a', 'd']),
+  defaultText: z.string().nullable(),
+  comment: z.string().nullable(),
+})
+
+const documentSchema = z.object({
+  relations: z.array(
+    z.object({
+      name: z.string(),
+      kind: z.enum(['r', 'p', 'v', 'm', 'f']),
+      insertable: z.boolean(),
+      updatable: z.boolean(),
+      deletable: z.boolean(),
+      comment: z.string().nullable(),
+      columns: z.array(columnSchema),
+      primaryKey: z.array(z.string()).nullable(),
+      uniques: z.array(z.array(z.string()).nullable()),
+    }),
+  ),
+  foreignKeys: z.array(
+    z.object({
+      constraint: z.string(),
+      table: z.string(),
+      columns: z.array(z.string()),
+      referencedTable: z.string(),
+      referencedColumns: z.array(z.string()),
+    }),
+  ),
+  types: z.array(z.string()),
+})
+
+const KINDS = { r: 'table', p: 'table', v: 'view', m: 'materialized view', f: 'foreign table' } as const
+
+/** The statement that reads the catalogue of `schema`. */
+export function loadCatalogueStatement(schema: string): Statement {
+  return { text: LOAD, values: [schema] }
+}
+
+/** Reads what `loadCatalogueStatement` gave. */
+export function parseCatalogue(schema: string, text: string): Catalogue {
+  const document = documentSchema.parse(JSON.parse(text))
+  const relations = new Map<string, Relation>()
+  for (const { kind, columns, primaryKey, uniques, ...rest } of document.relations) {
+    relations.set(rest.name, {
+      ...rest,
+      kind: KINDS[kind],
+      columns: new Map(columns.map((column): [string, Column] => [column.name, column])),
+      primaryKey: (primaryKey ?? []).filter((name) => name !== TENANT_COLUMN),
+      uniques: uniques.filter((names) => names !== null),
+    })
+  }
+  return {
+    schema,
+    relations,
+    foreignKeys: document.foreignKeys.filter(
+      (key) => !key.columns.includes(TENANT_COLUMN) && !key.referencedColumns.includes(TENANT_COLUMN),
+    ),
+    types: new Set(document.types),
+    weight: text.length * 3 + 500,
+  }
+}

@@ -1,0 +1,242 @@
+import type { Logger } from '../../runtime/log.ts'
+import { Problem } from '../../runtime/problem.ts'
+import { Connection, type ConnectionOptions } from './connection.ts'
+import type { Outcome, Statement } from './statement.ts'
+
+export type ServerPoolOptions = Omit<ConnectionOptions, 'onLost'> & {
+  server: string
+  maxConnections: number
+  /** Transactions in flight on one connection; more than 1 is used only while every connection is busy. */
+  maxInFlightPerConnection: number
+  /** A connection whose oldest transaction is older than this gets no further one behind it. */
+  slowHeadMs: number
+  /** Transactions of one tag (a tenant) in flight at once; the rest waits its turn. */
+  maxInFlightPerTag: number
+  maxWaiting: number
+  maxWaitMs: number
+  /** Connections that were idle for longer are closed. */
+  idleConnectionMs: number
+  log: Logger
+}
+
+type Job = {
+  statements: readonly Statement[]
+  tag: string
+  done: (fault: Error | undefined, outcome: Outcome) => void
+  queuedAtMs: number
+}
+
+/**
+ * The bounded connections of this process to one database server. A job goes to an idle connection, preferably the one that
+ * served its tag before (its statements are prepared there); when all are busy, behind a young job on the least loaded one;
+ * else it waits, each tag in turn, so that one tenant's burst does not hold up another's first request.
+ */
+export class ServerPool {
+  readonly #options: ServerPoolOptions
+  readonly #connections: Connection[] = []
+  readonly #lastOf = new WeakMap<Connection, string>()
+  readonly #waiting = new Map<string, Job[]>()
+  readonly #inFlightByTag = new Map<string, number>()
+  #waitingCount = 0
+  #opening = 0
+  #timer: NodeJS.Timeout | undefined
+  #closed = false
+  lastUsedMs = performance.now()
+
+  constructor(options: ServerPoolOptions) {
+    this.#options = options
+  }
+
+  /**
+   * Runs `statements` as one transaction. `tag` says on whose behalf.
+   * @throws Problem 503 `database_busy` (the queue is full or the wait was too long) or `database_unavailable`; errors of
+   * Postgres as pg's `DatabaseError`.
+   */
+  run(tag: string, statements: readonly Statement[]): Promise<Outcome> {
+    return new Promise((resolve, reject) => {
+      const job: Job = {
+        statements,
+        tag,
+        done: (fault, outcome) => (fault === undefined ? resolve(outcome) : reject(asPoolFault(fault))),
+        queuedAtMs: performance.now(),
+      }
+      this.lastUsedMs = job.queuedAtMs
+      if (this.#closed) {
+        job.done(new Error('The pool is closed'), NOTHING)
+        return
+      }
+      const connection = this.#waitingCount === 0 && this.#mayRun(tag) ? this.#choose(tag, job.queuedAtMs) : undefined
+      if (connection !== undefined) this.#start(connection, job)
+      else this.#enqueue(job)
+    })
+  }
+
+  get connectionCount(): number {
+    return this.#connections.length
+  }
+
+  get isIdle(): boolean {
+    return this.#inFlightByTag.size === 0 && this.#waitingCount === 0
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    this.#failWaiting(new Error('The pool is closed'))
+    await Promise.all(this.#connections.splice(0).map((connection) => connection.end()))
+  }
+
+  #mayRun(tag: string): boolean {
+    return (this.#inFlightByTag.get(tag) ?? 0) < this.#options.maxInFlightPerTag
+  }
+
+  /** The connection for the next job of `tag`, or none. Opens a further one when none is idle. */
+  #choose(tag: string, nowMs: number): Connection | undefined {
+    const { maxInFlightPerConnection, slowHeadMs } = this.#options
+    let best: Connection | undefined
+    for (const connection of this.#connections) {
+      if (connection.inFlight === 0 && this.#lastOf.get(connection) === tag) return connection
+      if (connection.inFlight >= maxInFlightPerConnection || connection.headAgeMs(nowMs) > slowHeadMs) continue
+      if (best === undefined || connection.inFlight < best.inFlight) best = connection
+    }
+    if (best === undefined || best.inFlight > 0) this.#grow()
+    return best
+  }
+
+  #start(connection: Connection, job: Job): void {
+    this.#lastOf.set(connection, job.tag)
+    this.#inFlightByTag.set(job.tag, (this.#inFlightByTag.get(job.tag) ?? 0) + 1)
+    connection.send(job.statements, (fault, outcome) => {
+      const left = (this.#inFlightByTag.get(job.tag) ?? 1) - 1
+      if (left === 0) this.#inFlightByTag.delete(job.tag)
+      else this.#inFlightByTag.set(job.tag, left)
+      job.done(fault, outcome)
+      if (this.#waitingCount > 0) this.#serveWaiting()
+    })
+  }
+
+  #enqueue(job: Job): void {
+    if (this.#waitingCount >= this.#options.maxWaiting) {
+      job.done(busy(), NOTHING)
+      return
+    }
+    const queue = this.#waiting.get(job.tag)
+    if (queue === undefined) this.#waiting.set(job.tag, [job])
+    else queue.push(job)
+    this.#waitingCount += 1
+    this.#startTimer()
+  }
+
+  /** Hands waiting jobs to connections, one of each tag in turn, as long as there is room. */
+  #serveWaiting(): void {
+    const nowMs = performance.now()
+    for (let started = true; started && this.#waitingCount > 0; ) {
+      started = false
+      for (const [tag, queue] of [...this.#waiting]) {
+        if (!this.#mayRun(tag)) continue
+        const connection = this.#choose(tag, nowMs)
+        if (connection === undefined) return
+        const job = queue.shift()
+        this.#waiting.delete(tag)
+        if (queue.length > 0) this.#waiting.set(tag, queue)
+        if (job === undefined) continue
+        this.#waitingCount -= 1
+        this.#start(connection, job)
+        started = true
+      }
+    }
+  }
+
+  #grow(): void {
+    const { maxConnections, log, server } = this.#options
+    if (this.#closed || this.#connections.length + this.#opening >= maxConnections) return
+    this.#opening += 1
+    const opened = Connection.open({
+      ...this.#options,
+      onLost: (fault) => {
+        log.warn({ err: fault, server }, 'a Postgres connection was lost')
+        this.#drop(connection)
+      },
+    })
+    let connection: Connection | undefined
+    opened.then(
+      (ready) => {
+        this.#opening -= 1
+        connection = ready
+        if (this.#closed) {
+          void ready.end()
+          return
+        }
+        this.#connections.push(ready)
+        this.#startTimer()
+        this.#serveWaiting()
+      },
+      (fault: Error) => {
+        this.#opening -= 1
+        log.warn({ err: fault, server }, 'could not connect to Postgres')
+        if (this.#connections.length === 0 && this.#opening === 0) this.#failWaiting(unavailable(fault))
+      },
+    )
+  }
+
+  #drop(connection: Connection | undefined): void {
+    const at = connection === undefined ? -1 : this.#connections.indexOf(connection)
+    if (at >= 0) this.#connections.splice(at, 1)
+    if (this.#waitingCount > 0) this.#grow()
+  }
+
+  #failWaiting(fault: Error): void {
+    const queues = [...this.#waiting.values()]
+    this.#waiting.clear()
+    this.#waitingCount = 0
+    for (const queue of queues) for (const job of queue) job.done(fault, NOTHING)
+  }
+
+  /** Once a second: ends waits that took too long and connections that are idle; retries where none could be opened. */
+  #startTimer(): void {
+    this.#timer ??= setInterval(() => {
+      const nowMs = performance.now()
+      for (const [tag, queue] of this.#waiting) {
+        while (queue[0] !== undefined && nowMs - queue[0].queuedAtMs > this.#options.maxWaitMs) {
+          this.#waitingCount -= 1
+          queue.shift()?.done(busy(), NOTHING)
+        }
+        if (queue.length === 0) this.#waiting.delete(tag)
+      }
+      for (const connection of [...this.#connections]) {
+        if (connection.inFlight > 0 || nowMs - connection.idleSinceMs < this.#options.idleConnectionMs) continue
+        this.#connections.splice(this.#connections.indexOf(connection), 1)
+        void connection.end()
+      }
+      if (this.#waitingCount > 0) this.#serveWaiting()
+      else if (this.#connections.length === 0) {
+        clearInterval(this.#timer)
+        this.#timer = undefined
+      }
+    }, 1_000).unref()
+  }
+}
+
+const NOTHING: Outcome = { rows: [], affectedRows: 0 }
+
+function busy(): Problem {
+  return new Problem(503, 'database_busy', {
+    detail: 'The database has too many requests in progress. Try again in a moment.',
+    headers: { 'Retry-After': '1' },
+  })
+}
+
+function unavailable(cause: unknown): Problem {
+  return new Problem(503, 'database_unavailable', {
+    detail: 'The database cannot be reached at the moment.',
+    headers: { 'Retry-After': '2' },
+    cause,
+  })
+}
+
+/** Errors of Postgres and problems pass; anything else is a connection that broke. */
+function asPoolFault(fault: Error): Error {
+  const isServerError = 'severity' in fault && 'code' in fault
+  return isServerError || fault instanceof Problem ? fault : unavailable(fault)
+}

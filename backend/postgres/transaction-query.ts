@@ -1,0 +1,106 @@
+import pg from 'pg'
+import type { PreparedStatements } from './prepared-statements.ts'
+import type { Outcome, Statement, TextRow } from './statement.ts'
+
+/** The part of pg's connection that we send with. */
+type Wire = {
+  stream: { cork(): void; uncork(): void }
+  parse(message: { name: string; text: string; types: readonly number[] }): void
+  bind(message: { statement: string; values: readonly (string | null)[] }): void
+  execute(message: undefined): void
+  close(message: { type: 'S'; name: string }): void
+  sync(): void
+}
+
+/**
+ * Several statements sent under one Sync: one round trip, and (PostgreSQL 55.2.4, "Pipelining") one implicit transaction,
+ * which the server commits at the Sync or rolls back as a whole at the first error. The last statement's rows are kept.
+ * Nothing is described: results are text, and the sender knows their shape.
+ */
+export class TransactionQuery {
+  readonly #statements: readonly Statement[]
+  readonly #prepared: PreparedStatements
+  readonly #done: (fault: Error | undefined, outcome: Outcome) => void
+  /** Names whose Parse travels with this query. */
+  readonly #parsing: { text: string; name: string }[] = []
+  #rows: TextRow[] = []
+  #completed = 0
+  #affectedRows = 0
+  #ended = false
+
+  /** @param done is called exactly once, with the fault or the last statement's outcome. */
+  constructor(
+    statements: readonly Statement[],
+    prepared: PreparedStatements,
+    done: (fault: Error | undefined, outcome: Outcome) => void,
+  ) {
+    this.#statements = statements
+    this.#prepared = prepared
+    this.#done = done
+  }
+
+  submit(wire: Wire): null {
+    wire.stream.cork()
+    for (const name of this.#prepared.takeClosing()) wire.close({ type: 'S', name })
+    for (const statement of this.#statements) {
+      const use = this.#prepared.use(statement.text)
+      // An eviction must reach the server before the new name does, so the number of names stays bounded there too.
+      for (const name of this.#prepared.takeClosing()) wire.close({ type: 'S', name })
+      if (use.parse) {
+        wire.parse({ name: use.name, text: statement.text, types: [] })
+        if (use.name !== '') this.#parsing.push({ text: statement.text, name: use.name })
+      }
+      wire.bind({ statement: use.name, values: statement.values })
+      wire.execute(undefined)
+    }
+    wire.sync()
+    // Transactions of one event-loop turn leave in one write.
+    process.nextTick(() => wire.stream.uncork())
+    return null
+  }
+
+  handleDataRow(message: { fields: (string | null)[] }): void {
+    if (this.#completed === this.#statements.length - 1) this.#rows.push(message.fields)
+  }
+
+  handleCommandComplete(message: { text: string }): void {
+    this.#completed += 1
+    if (this.#completed === this.#statements.length) this.#affectedRows = affectedRows(message.text)
+  }
+
+  handleReadyForQuery(): void {
+    for (const { text, name } of this.#parsing) this.#prepared.confirm(text, name)
+    this.#end(undefined)
+  }
+
+  handleError(fault: Error): void {
+    for (const { text, name } of this.#parsing) this.#prepared.fail(text, name)
+    this.#end(fault)
+  }
+
+  handleRowDescription(): void {}
+  handleEmptyQuery(): void {}
+  handlePortalSuspended(): void {}
+  handleCopyData(): void {}
+  handleCopyInResponse(wire: { sendCopyFail(reason: string): void }): void {
+    wire.sendCopyFail('COPY is not available here')
+  }
+
+  #end(fault: Error | undefined): void {
+    if (this.#ended) return
+    this.#ended = true
+    this.#done(fault, { rows: this.#rows, affectedRows: this.#affectedRows })
+  }
+}
+
+/**
+ * pg's client lets only its own `Query` into pipeline mode, by `instanceof`. What it calls there is all defined above, so the
+ * prototype is named without running its constructor, which would make an event emitter and a result for nothing.
+ */
+Object.setPrototypeOf(TransactionQuery.prototype, pg.Query.prototype)
+
+/** The count in a command tag such as `INSERT 0 3` or `SELECT 1`. */
+function affectedRows(tag: string): number {
+  const count = Number(tag.slice(tag.lastIndexOf(' ') + 1))
+  return Number.isInteger(count) ? count : 0
+}

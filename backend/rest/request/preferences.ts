@@ -1,0 +1,56 @@
+import { RestError } from '../rest-error.ts'
+
+export type Preferences = {
+  return?: 'minimal' | 'headers-only' | 'representation'
+  count?: 'exact' | 'planned' | 'estimated'
+  resolution?: 'merge-duplicates' | 'ignore-duplicates'
+  missing?: 'default' | 'null'
+  handling?: 'strict' | 'lenient'
+  maxAffected?: number
+}
+
+const VALUES: Readonly<Record<string, readonly string[]>> = {
+  return: ['minimal', 'headers-only', 'representation'],
+  count: ['exact', 'planned', 'estimated'],
+  resolution: ['merge-duplicates', 'ignore-duplicates'],
+  missing: ['default', 'null'],
+  handling: ['strict', 'lenient'],
+}
+const NONE: Preferences = {}
+
+/** Reads `Prefer` (RFC 7240). @throws RestError PGRST122 when handling is strict and a preference is not known. */
+export function parsePreferences(header: string | undefined): Preferences {
+  if (header === undefined) return NONE
+  const found: Record<string, string | number> = {}
+  const unknown: string[] = []
+  for (const part of header.split(',')) {
+    const preference = part.trim()
+    if (preference === '') continue
+    const [name = '', value = ''] = preference.split('=').map((text) => text.trim())
+    if (name === 'max-affected' && /^\d{1,9}$/.test(value)) found.maxAffected ??= Number(value)
+    else if (Object.hasOwn(VALUES, name) && VALUES[name]?.includes(value) === true) found[name] ??= value
+    else unknown.push(preference)
+  }
+  const preferences = found as Preferences
+  if (preferences.handling === 'strict' && unknown.length > 0)
+    throw new RestError(400, 'PGRST122', 'Invalid preferences given with handling=strict', {
+      details: `Invalid preferences: ${unknown.join(', ')}`,
+    })
+  return preferences
+}
+
+/** `Preference-Applied`: those of `applied` that were asked for, in PostgREST's order. */
+export function appliedPreferences(
+  preferences: Preferences,
+  applied: readonly ('resolution' | 'missing' | 'return' | 'count' | 'handling' | 'maxAffected')[],
+): string | undefined {
+  const parts: string[] = []
+  for (const name of ['resolution', 'missing', 'return', 'count', 'handling', 'maxAffected'] as const) {
+    const value = preferences[name]
+    if (value === undefined || !applied.includes(name)) continue
+    if (name === 'maxAffected') {
+      if (preferences.handling === 'strict') parts.push(`max-affected=${value}`)
+    } else parts.push(`${name}=${value}`)
+  }
+  return parts.length === 0 ? undefined : parts.join(', ')
+}

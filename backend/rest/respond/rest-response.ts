@@ -1,0 +1,111 @@
+import type { Outcome } from '../../postgres/statement.ts'
+import type { RequestPlan } from '../plan/plan-request.ts'
+import { appliedPreferences } from '../request/preferences.ts'
+import { unsatisfiable } from '../request/range.ts'
+import type { RawRequest, RestRequest } from '../request/rest-request.ts'
+import type { RestError } from '../rest-error.ts'
+import { singularError } from '../sql/guard.ts'
+
+/** What is sent back. */
+export type RestResponse = { status: number; headers: Record<string, string>; body: string }
+
+/** The response to a read. @throws RestError PGRST103 or PGRST116 when the rows found are not what was asked for. */
+export function respondToRead(
+  raw: RawRequest,
+  request: RestRequest,
+  plan: Extract<RequestPlan, { kind: 'read' }>,
+  outcome: Outcome,
+): RestResponse {
+  const [row = []] = outcome.rows
+  const total = row[0] == null ? undefined : Number(row[0])
+  const pageTotal = Number(row[1] ?? 0)
+  if (request.accept.kind === 'object' && pageTotal !== 1) throw singularError(String(pageTotal))
+  const { offset } = plan.read
+  const status = rangeStatus(offset, offset + pageTotal - 1, total)
+  if (status === 416) throw unsatisfiable(`An offset of ${offset} was requested, but there are only ${total} rows.`)
+  const headers: Record<string, string> = {
+    'Content-Type': request.accept.contentType,
+    'Content-Range': contentRange(offset, offset + pageTotal - 1, total),
+    'Content-Location': contentLocation(raw, request),
+  }
+  const applied = appliedPreferences(request.preferences, ['count', 'handling'])
+  if (applied !== undefined) headers['Preference-Applied'] = applied
+  return { status, headers, body: row[3] ?? '' }
+}
+
+/** The response to a write. */
+export function respondToMutation(
+  request: RestRequest,
+  plan: Extract<RequestPlan, { kind: 'mutation' }>,
+  outcome: Outcome,
+): RestResponse {
+  const { preferences } = request
+  const [row] = outcome.rows
+  const total = row === undefined ? outcome.affectedRows : Number(row[1] ?? 0)
+  const hasBody = preferences.return === 'representation'
+  const headers: Record<string, string> = {}
+  const counted = preferences.count === undefined ? undefined : total
+  if (!plan.isPut)
+    headers['Content-Range'] =
+      plan.mutation.kind === 'update' ? contentRange(0, total - 1, counted) : contentRange(1, 0, counted)
+  if (hasBody) headers['Content-Type'] = request.accept.contentType
+  if (plan.mutation.kind === 'insert' && !plan.isPut && row?.[2] != null && total === 1)
+    headers.Location = location(request, plan.read.relation.primaryKey, row[2])
+  const isUpsert = plan.mutation.kind === 'insert' && plan.mutation.conflict !== undefined && !plan.isPut
+  const applied = appliedPreferences(preferences, [
+    'return',
+    'count',
+    'handling',
+    'maxAffected',
+    ...(plan.mutation.kind === 'delete' || plan.isPut ? [] : (['missing'] as const)),
+    ...(isUpsert ? (['resolution'] as const) : []),
+  ])
+  if (applied !== undefined) headers['Preference-Applied'] = applied
+  const status = plan.mutation.kind === 'insert' && !plan.isPut ? 201 : hasBody ? 200 : 204
+  return { status, headers, body: hasBody ? (row?.[3] ?? '') : '' }
+}
+
+/** The response for a fault in PostgREST's terms. */
+export function respondToError(fault: RestError): RestResponse {
+  return {
+    status: fault.status,
+    headers: { 'Content-Type': 'application/json; charset=utf-8', ...fault.headers },
+    body: fault.toBody(),
+  }
+}
+
+function rangeStatus(lower: number, upper: number, total: number | undefined): number {
+  if (total === undefined) return 200
+  if (lower > total) return 416
+  return 1 + upper - lower < total ? 206 : 200
+}
+
+function contentRange(lower: number, upper: number, total: number | undefined): string {
+  const range = total !== 0 && lower <= upper ? `${lower}-${upper}` : '*'
+  return `${range}/${total ?? '*'}`
+}
+
+function contentLocation(raw: RawRequest, request: RestRequest): string {
+  if (request.parameters.length === 0) return raw.path
+  const sorted = request.parameters.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+  return `${raw.path}?${sorted.map(([name, value]) => `${encode(name)}=${encode(value)}`).join('&')}`
+}
+
+/** Where the row that was made is found: `/todos?id=eq.1`. */
+function location(request: RestRequest, primaryKey: readonly string[], keyText: string): string {
+  const values = JSON.parse(keyText) as readonly (string | null)[]
+  const name = request.target.kind === 'relation' ? request.target.name : ''
+  const filters = primaryKey.map((column, i) => {
+    const value = values[i] ?? null
+    return `${encode(column)}=${value === null ? 'is.null' : `eq.${encode(value)}`}`
+  })
+  return `/${encodeURIComponent(name)}?${filters.join('&')}`
+}
+
+/** Percent-encoding as in PostgREST's URLs: everything but unreserved characters. */
+function encode(text: string): string {
+  return encodeURIComponent(text.toWellFormed()).replaceAll(
+    /[!'()*]/g,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+}
