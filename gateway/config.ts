@@ -28,6 +28,8 @@ const schema = z.object({
   AERODB_GATEWAY_ADMIN_HOST: z.string().default('127.0.0.1'),
   AERODB_GATEWAY_WORKERS: wholeNumber(1, 256).default(availableParallelism()),
   AERODB_WEBHOOK_ALLOW_PRIVATE: flag.default(false),
+  /** Requests in flight on one connection to our own backends; 1 turns pipelining off. */
+  AERODB_GATEWAY_SHARED_PIPELINING: wholeNumber(1, 256).default(16),
   /** Tenants kept in memory by each worker. */
   AERODB_GATEWAY_MAX_TENANTS: wholeNumber(1, 10_000_000).default(20_000),
   /** `local`: this gateway's worker alone enforces the whole limit; so the sum is bounded by limit × workers. */

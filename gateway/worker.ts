@@ -25,6 +25,8 @@ import { makeRecordUsage } from './record-usage.ts'
 import { makeRequestCountSource } from './request-count.ts'
 import { RequestIds } from './request-id.ts'
 import { parseTenantEntry, type TenantEntry } from './tenant-entry.ts'
+import type { Upstream } from './upstream.ts'
+import { PipelinedUpstream } from './upstream-pipelined.ts'
 import { UndiciUpstream } from './upstream-undici.ts'
 import { Upstreams } from './upstreams.ts'
 import { JwtVerifier } from './verify-jwt.ts'
@@ -68,7 +70,7 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
 
   const spool = openSpool({ directory: join(config.AERODB_DATA_DIR, 'spool'), log })
   lifecycle.onStop('spool', () => spool.close())
-  const upstreams = new Upstreams(config.AERODB_BACKEND_URLS, 1, (origin) => new UndiciUpstream(origin))
+  const upstreams = new Upstreams(config.AERODB_BACKEND_URLS, config.AERODB_GATEWAY_SHARED_PIPELINING, connectUpstream)
   lifecycle.onStop('upstreams', () => upstreams.close())
   const control = new UndiciUpstream(new URL(config.AERODB_CONTROL_URL).origin)
   lifecycle.onStop('control', () => control.close())
@@ -155,6 +157,12 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
     }
   })
   lifecycle.ready()
+}
+
+/** The transport that a backend allows: many requests on one connection, or one at a time. */
+function connectUpstream(origin: string, pipelining: number): Upstream {
+  const single = new UndiciUpstream(origin)
+  return pipelining > 1 ? new PipelinedUpstream(origin, { pipelining, single }) : single
 }
 
 /** Lets requests under way end, tells keep-alive connections to close, and resolves when none is left. */
