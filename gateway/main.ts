@@ -1,4 +1,6 @@
 import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { startShipper } from '../metering/shipper.ts'
 import { type ServiceContext, serviceMain } from '../runtime/service-main.ts'
 import { makeAdminServer } from './admin.ts'
 import { type GatewayConfig, readGatewayConfig } from './config.ts'
@@ -7,6 +9,13 @@ import { startWorker } from './worker.ts'
 
 /** The gateway's first process: owns the ports, keeps the workers alive, tells the launcher who serves. */
 async function startPrimary({ config, log, lifecycle }: ServiceContext<GatewayConfig>): Promise<void> {
+  // Started before the workers and so stopped after them: what they spooled last is shipped, too.
+  const shipper = startShipper({
+    directory: join(config.AERODB_DATA_DIR, 'spool'),
+    redisUrls: config.AERODB_REDIS_URL,
+    log,
+  })
+  lifecycle.onStop('shipper', () => shipper.close())
   let endpoints: { url: string; adminUrl: string } | undefined
   const announce = (): void => {
     if (endpoints !== undefined) lifecycle.ready({ ...endpoints, pids: primary.pids() })
