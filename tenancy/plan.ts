@@ -18,12 +18,20 @@ export const quotasSchema = z.strictObject({
 export type Quotas = z.output<typeof quotasSchema>
 export const QUOTA_NAMES = Object.keys(quotasSchema.shape) as readonly (keyof Quotas)[]
 
-/** Price of one meter: `included` units are free of charge, then each started `per` units cost `price_micros`. */
+/**
+ * Price of one meter: `included` units are free of charge, then each started `per` units cost `price_micros`; what lies
+ * `above` so many units beyond the included ones costs the price of its tier instead (graduated).
+ */
 const meterPriceSchema = z.strictObject({
   included: z.number().int().nonnegative(),
   per: z.number().int().positive(),
   price_micros: z.number().int().nonnegative(),
+  tiers: z
+    .array(z.strictObject({ above: z.number().int().positive(), price_micros: z.number().int().nonnegative() }))
+    .refine((tiers) => tiers.every((tier, i) => i === 0 || tier.above > (tiers[i - 1]?.above ?? 0)), 'must ascend')
+    .optional(),
 })
+export type MeterPrice = z.output<typeof meterPriceSchema>
 
 const planSchema = z.strictObject({
   id: z.string().regex(/^[a-z][a-z0-9_-]{0,31}$/),
@@ -36,6 +44,8 @@ const planSchema = z.strictObject({
   sla: z.strictObject({ uptime: z.number().min(0).max(1).nullable(), downtime_seconds_per_month: limit }),
   base_fee_micros: z.number().int().nonnegative(),
   isolation_surcharge_micros: z.partialRecord(z.enum(ISOLATIONS), z.number().int().nonnegative()),
+  /** What a month costs at least; fees and usage count towards it. */
+  minimum_micros: z.number().int().nonnegative().optional(),
   meters: z.record(z.string(), meterPriceSchema),
 })
 export type Plan = z.output<typeof planSchema>
