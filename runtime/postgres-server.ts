@@ -103,21 +103,7 @@ export class PostgresServer {
     await writeFile(passwordFile, `${this.#options.password}\n`, { mode: 0o600 })
     try {
       if (user !== undefined) await chown(passwordFile, user.uid, user.gid)
-      const args = [
-        ...['--pgdata', directory, '--username', 'postgres', '--pwfile', passwordFile, '--auth', 'scram-sha-256'],
-        ...[
-          '--encoding',
-          'UTF8',
-          '--locale-provider',
-          'builtin',
-          '--builtin-locale',
-          'C.UTF-8',
-          '--locale',
-          'C',
-          '--no-sync',
-        ],
-      ]
-      await runToEnd(binaries.initdb, args, user)
+      await runInitdb(binaries, directory, user, ['--pwfile', passwordFile, '--auth', 'scram-sha-256'])
     } finally {
       await rm(passwordFile, { force: true })
     }
@@ -180,10 +166,31 @@ export class PostgresServer {
 
 /** Ends the server that runs on `directory`, if one does: its launcher was killed. */
 async function endServerOn(directory: string): Promise<void> {
+  const pid = await findServerOn(directory)
+  if (pid !== undefined) await endProcess(pid, 'SIGINT', 20_000)
+}
+
+/** The process id of the server that runs on the data directory `directory`, if one does, whoever started it. */
+export async function findServerOn(directory: string): Promise<number | undefined> {
   const text = await readFile(join(directory, 'postmaster.pid'), 'utf8').catch(() => '')
   const pid = Number(text.split('\n')[0])
-  if (!Number.isInteger(pid) || pid <= 1 || !(await isAlive(pid))) return
-  if ((await commandLine(pid)).includes(directory)) await endProcess(pid, 'SIGINT', 20_000)
+  if (!Number.isInteger(pid) || pid <= 1 || !(await isAlive(pid))) return undefined
+  return (await commandLine(pid)).includes(directory) ? pid : undefined
+}
+
+/** Makes a cluster in the empty `directory`, with a system identifier of its own, the superuser `postgres` and our locale. */
+export async function runInitdb(
+  binaries: PostgresBinaries,
+  directory: string,
+  user: OsUser | undefined,
+  args: readonly string[],
+): Promise<void> {
+  const locale = ['--encoding', 'UTF8', '--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8', '--locale', 'C']
+  await runToEnd(
+    binaries.initdb,
+    ['--pgdata', directory, '--username', 'postgres', '--no-sync', ...locale, ...args],
+    user,
+  )
 }
 
 async function answers(url: string): Promise<boolean> {
