@@ -1,4 +1,5 @@
 import { request as sendRequest } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cores } from './cores.ts'
 import type { LoadGenerator, LoadResult } from './generators/measurement.ts'
 import { readCoreBusyMicroseconds, readCpuMicroseconds, readLargestRssBytes } from './process-usage.ts'
@@ -40,29 +41,39 @@ export async function measure(options: {
   }
 }
 
-/** One request, to see that what is about to be measured does its work. @throws when it does not answer 200 and JSON. */
+const ANSWER_TIMEOUT_MS = 15_000
+
+/**
+ * Sends one request, again and again until it is answered with 200 and JSON: what accepts connections may not serve yet, and
+ * what does not do its work is not measured. @throws with the last answer when that does not happen in time.
+ */
 export async function checkAnswer(port: number, request: string, name: string): Promise<void> {
+  const deadline = performance.now() + ANSWER_TIMEOUT_MS
+  for (;;) {
+    const { status, body } = await ask(port, request).catch((fault: Error) => ({ status: 0, body: fault.message }))
+    if (status === 200 && /^[[{]/.test(body)) return
+    if (performance.now() > deadline) throw new Error(`${name} answered ${status}: ${body.slice(0, 300)}`)
+    await sleep(100)
+  }
+}
+
+function ask(port: number, request: string): Promise<{ status: number; body: string }> {
   const [head = '', ...headers] = request.trimEnd().split('\r\n')
   const fields = headers.map((line): [string, string] => {
     const colon = line.indexOf(':')
     return [line.slice(0, colon), line.slice(colon + 1).trim()]
   })
-  const answer = await new Promise<{ status: number; body: string }>((resolve, reject) => {
-    const outgoing = sendRequest({
-      host: '127.0.0.1',
-      port,
-      path: head.split(' ')[1],
-      headers: Object.fromEntries(fields),
-      agent: false,
-    })
+  return new Promise((resolve, reject) => {
+    const path = head.split(' ')[1]
+    const outgoing = sendRequest({ host: '127.0.0.1', port, path, headers: Object.fromEntries(fields), agent: false })
     outgoing.once('error', reject)
     outgoing.once('response', (response) => {
       let body = ''
-      response.setEncoding('utf8').on('data', (text: string) => (body += text))
+      response.setEncoding('utf8').on('data', (text: string) => {
+        body += text
+      })
       response.once('end', () => resolve({ status: response.statusCode ?? 0, body }))
     })
     outgoing.end()
   })
-  if (answer.status !== 200 || !/^[[{]/.test(answer.body))
-    throw new Error(`${name} answered ${answer.status}: ${answer.body.slice(0, 300)}`)
 }

@@ -20,7 +20,7 @@ export const quotaStorm: Scenario = {
     const used = await countWhenSettled(client, tenant.id)
     await client.control(`/v1/tenants/${tenant.id}`, {
       method: 'PATCH',
-      body: { quotas: { api_requests_per_month: used + LIMIT, requests_per_second: null } },
+      body: { quotas: { api_requests_per_month: used + LIMIT, requests_per_second: 1_000_000 } },
     })
     // A change is in force at every gateway within a second.
     await new Promise((resolve) => setTimeout(resolve, 1_500))
