@@ -75,7 +75,7 @@ async function serveRest(options: AppOptions, request: IncomingMessage, response
     const run: RunStatement = (statement, access) =>
       access === 'write' && quota !== null
         ? options.gate.runWrite(server, principal, quota, Buffer.byteLength(body), statement)
-        : server.requests.run(principal.schema, [contextStatement(principal), statement])
+        : server.requests.run(principal.tenantId, [contextStatement(principal), statement])
     const answer = await options.rest.handle(
       {
         method,

@@ -1,6 +1,8 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
+import { startShipper } from '../metering/shipper.ts'
+import { openSpool } from '../metering/spool.ts'
 import { systemClock } from '../runtime/clock.ts'
 import type { Lifecycle } from '../runtime/lifecycle.ts'
 import type { Logger } from '../runtime/log.ts'
@@ -17,6 +19,7 @@ import { type PoolLimits, Servers } from './postgres/servers.ts'
 import { RequestContexts } from './request-contexts.ts'
 import { Rest } from './rest/rest.ts'
 import { StorageGate } from './storage-size/storage-gate.ts'
+import { StorageSampler } from './storage-size/storage-sampler.ts'
 
 /** What is bounded in every pool; the figures are measured in README.md. */
 const POOL_LIMITS: PoolLimits = {
@@ -76,6 +79,15 @@ export async function startBackend(options: {
     log,
   })
   lifecycle.onStop('servers', () => servers.close())
+
+  const spoolDirectory = join(config.AERODB_DATA_DIR, 'spool')
+  const shipper = startShipper({ directory: spoolDirectory, redisUrls: config.AERODB_REDIS_URL, log })
+  lifecycle.onStop('shipper', () => shipper.close())
+  const usage = openSpool({ directory: spoolDirectory, log })
+  lifecycle.onStop('spool', () => usage.close())
+  const sampler = new StorageSampler({ servers, usage, clock: systemClock, log })
+  sampler.start()
+  lifecycle.onStop('sampler', () => sampler.stop())
 
   const listener = makeApp({
     contexts: new RequestContexts(new RequestContextCodec(config.AERODB_INTERNAL_SECRET), systemClock),

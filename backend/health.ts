@@ -11,7 +11,7 @@ export function healthApi(servers: Servers) {
     let database = 'ok'
     try {
       const { requests } = await servers.find(server)
-      await requests.run(principal.schema, [contextStatement(principal), { text: 'select 1', values: [] }])
+      await requests.run(principal.tenantId, [contextStatement(principal), { text: 'select 1', values: [] }])
     } catch (fault) {
       c.get('log').warn({ err: fault, tenant_id: context.tenant_id }, 'the tenant database does not answer')
       database = 'unavailable'

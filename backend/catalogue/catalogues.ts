@@ -27,7 +27,7 @@ export class Catalogues {
   peek(server: Server, schema: string): Catalogue | undefined {
     const slot = this.#cache.get(cacheKey(server.name, schema))
     if (slot === undefined) return undefined
-    if (!server.listener.isListening && performance.now() - slot.loadedAtMs > UNHEARD_TTL_MS) return undefined
+    if (!server.session.isListening && performance.now() - slot.loadedAtMs > UNHEARD_TTL_MS) return undefined
     return slot.catalogue
   }
 
@@ -65,7 +65,7 @@ export class Catalogues {
     const startedAtMs = performance.now()
     this.#dirty.delete(key)
     const promise = server.requests
-      .run(principal.schema, [contextStatement(principal), loadCatalogueStatement(principal.schema)])
+      .run(principal.tenantId, [contextStatement(principal), loadCatalogueStatement(principal.schema)])
       .then((outcome) => {
         const catalogue = parseCatalogue(principal.schema, outcome.rows[0]?.[0] ?? '')
         const isNewest = this.#loading.get(key)?.promise === promise

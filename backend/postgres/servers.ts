@@ -4,8 +4,8 @@ import type { Sealer } from '../../runtime/seal.ts'
 import type { DirectoryReader } from '../../tenancy/directory-reader.ts'
 import type { ServerRecord } from '../../tenancy/server-record.ts'
 import type { ConnectionTarget } from './connection.ts'
-import { DdlListener } from './ddl-listener.ts'
 import { ServerPool, type ServerPoolOptions } from './server-pool.ts'
+import { ServerSession } from './server-session.ts'
 
 /** One database server as this process uses it. */
 export type Server = {
@@ -15,7 +15,7 @@ export type Server = {
   requests: ServerPool
   /** Changes schemas. */
   ddl: ServerPool
-  listener: DdlListener
+  session: ServerSession
 }
 
 export type PoolLimits = Omit<
@@ -116,14 +116,14 @@ export class Servers {
         maxInFlightPerTag: 1,
         statementTimeoutMs: this.#options.ddlStatementTimeoutMs,
       }),
-      listener: new DdlListener({
+      session: new ServerSession({
         target: target(record.request_login),
         onSchemaChange: (schema) => onSchemaChange(name, schema),
         onGap: () => onGap(name),
         log,
       }),
     }
-    server.listener.start()
+    server.session.start()
     this.#open.set(name, server)
     return server
   }
@@ -148,7 +148,7 @@ export class Servers {
 }
 
 async function closeServer(server: Server): Promise<void> {
-  await Promise.all([server.listener.stop(), server.requests.close(), server.ddl.close()])
+  await Promise.all([server.session.stop(), server.requests.close(), server.ddl.close()])
 }
 
 function unavailable(cause: unknown): Problem {

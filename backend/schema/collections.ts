@@ -81,7 +81,7 @@ export class Collections {
   }
 
   async #policies(): Promise<PolicyFacts> {
-    const outcome = await this.#server.requests.run(this.#principal.schema, [
+    const outcome = await this.#server.requests.run(this.#principal.tenantId, [
       contextStatement(this.#principal),
       { text: POLICIES_OF, values: [this.#principal.schema] },
     ])
@@ -95,7 +95,7 @@ export class Collections {
       ...texts.map((text) => ({ text, values: [] })),
     ]
     try {
-      await this.#server.ddl.run(schema, statements)
+      await this.#server.ddl.run(tenantId, statements)
     } catch (fault) {
       throw fault instanceof pg.DatabaseError ? asChangeProblem(fault, name, schema) : fault
     } finally {

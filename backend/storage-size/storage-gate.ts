@@ -49,7 +49,7 @@ export class StorageGate {
     if (isNear(known, quotaBytes)) statements.push(lockStatement(principal), checkStatement(principal, quotaBytes))
     statements.push(statement)
     try {
-      const outcome = await server.requests.run(principal.schema, statements)
+      const outcome = await server.requests.run(principal.tenantId, statements)
       known.growthBytes += outcome.affectedRows * BYTES_PER_ROW
       return outcome
     } catch (fault) {
@@ -62,16 +62,11 @@ export class StorageGate {
     }
   }
 
-  /** Takes over a size that was measured elsewhere. */
-  learn(tenantId: string, bytes: number): void {
-    this.#known.set(tenantId, { bytes, measuredAtMs: performance.now(), growthBytes: 0 })
-  }
-
   #measure(server: Server, principal: Principal): Promise<Known> {
     const running = this.#measuring.get(principal.tenantId)
     if (running !== undefined) return running
     const measuring = server.requests
-      .run(principal.schema, [contextStatement(principal), { text: SIZE, values: [principal.schema] }])
+      .run(principal.tenantId, [contextStatement(principal), { text: SIZE, values: [principal.schema] }])
       .then((outcome) => {
         const known = { bytes: Number(outcome.rows[0]?.[0] ?? 0), measuredAtMs: performance.now(), growthBytes: 0 }
         this.#known.set(principal.tenantId, known)

@@ -6,8 +6,11 @@ import type { ConnectionTarget } from './connection.ts'
 export const DDL_CHANNEL = 'aerodb_ddl'
 const MAX_BACK_OFF_MS = 5_000
 
-/** Listens to schema changes of one server. While it cannot, `isListening` is false and what is cached must be doubted. */
-export class DdlListener {
+/**
+ * The one connection to a server that is not pooled: it listens to schema changes, and holds what belongs to a session. While
+ * it is not there, `isListening` is false and what is cached must be doubted.
+ */
+export class ServerSession {
   readonly #target: ConnectionTarget
   readonly #onSchemaChange: (schema: string) => void
   readonly #onGap: () => void
@@ -39,7 +42,7 @@ export class DdlListener {
     if (this.#stopped || this.#client !== undefined) return
     const client = new pg.Client({
       ...this.#target,
-      application_name: 'aerodb-backend-listener',
+      application_name: 'aerodb-backend-session',
       connectionTimeoutMillis: 5_000,
       keepAlive: true,
     })
@@ -81,6 +84,12 @@ export class DdlListener {
         lose(fault)
         void client.end().catch(() => {})
       })
+  }
+
+  /** Runs one statement on this session. @throws when the session is not there. */
+  async query<Row extends pg.QueryResultRow>(text: string, values: readonly string[] = []): Promise<readonly Row[]> {
+    if (this.#client === undefined || !this.#listening) throw new Error('The session is not connected')
+    return (await this.#client.query<Row>(text, [...values])).rows
   }
 
   async stop(): Promise<void> {
