@@ -5,9 +5,9 @@ import { makeLogger } from '../runtime/log.ts'
 import { connectRedis, type RedisClient, whenRedisReady } from '../runtime/redis.ts'
 import type { RedisServer } from '../runtime/redis-server.ts'
 import { startRedis } from '../test/support/redis.ts'
-import { DeadOwners } from './dead-owners.ts'
 import { LeasedQuotaKeeper, QUOTA_LEASE_MS } from './leased-quota-keeper.ts'
 import { LeasedRateLimiter, RATE_LEASE_MS } from './leased-rate-limiter.ts'
+import type { OwnerLiveness } from './owner-liveness.ts'
 import { QuotaLeases, quotaKey } from './quota-leases.ts'
 import { RateAllotments } from './rate-allotments.ts'
 import { RecallChannel } from './recall-channel.ts'
@@ -35,7 +35,19 @@ async function client(): Promise<RedisClient> {
   return redis
 }
 
-type TestWorker = { limiter: LeasedRateLimiter; keeper: LeasedQuotaKeeper; deadOwners: DeadOwners; owner: string }
+/** Everybody lives but those that the test names. */
+class TestLiveness implements OwnerLiveness {
+  readonly dead: string[] = []
+  readonly validUntilMs = Number.POSITIVE_INFINITY
+  deadNames(): string {
+    return this.dead.join(' ')
+  }
+  async findDead(): Promise<boolean> {
+    return false
+  }
+}
+
+type TestWorker = { limiter: LeasedRateLimiter; keeper: LeasedQuotaKeeper; liveness: TestLiveness; owner: string }
 
 /** A worker's limits with connections of their own, on a clock that all workers share. */
 async function makeWorker(clock: ManualClock, ledger: () => Promise<number>): Promise<TestWorker> {
@@ -44,8 +56,8 @@ async function makeWorker(clock: ManualClock, ledger: () => Promise<number>): Pr
   const owner = `owner-${++ownerNumber}`
   const recalls = new RecallChannel(subscriber, owner)
   await subscriber.subscribe('aerodb:limits')
-  const deadOwners = new DeadOwners()
-  const common = { recalls, deadOwners, whenAway: 'local' as const, maxTenants: 1_000, clock, log }
+  const liveness = new TestLiveness()
+  const common = { recalls, liveness, whenAway: 'local' as const, maxTenants: 1_000, clock, log }
   const nowMs = () => clock.nowMs()
   const limiter = new LeasedRateLimiter({
     ...common,
@@ -60,7 +72,7 @@ async function makeWorker(clock: ManualClock, ledger: () => Promise<number>): Pr
     await Promise.all([limiter.close(), keeper.close()])
     recalls.stop()
   })
-  return { limiter, keeper, deadOwners, owner }
+  return { limiter, keeper, liveness, owner }
 }
 
 async function makeWorkers(count: number, clock: ManualClock, ledger = async () => 0): Promise<TestWorker[]> {
@@ -109,7 +121,7 @@ test('a worker that died holds up nobody for longer than a second once its death
   const [dying, living] = await makeWorkers(2, clock)
   const tenantId = `ten_${++tenantNumber}`
   for (let i = 0; i < 6; i++) expect((await dying?.limiter.take(tenantId, 10))?.admitted).toBe(true)
-  living?.deadOwners.add(dying?.owner ?? '')
+  living?.liveness.dead.push(dying?.owner ?? '')
   await living?.limiter.take(tenantId, 10)
   clock.advance(1_000)
   const decisions = await Promise.all(Array.from({ length: 12 }, () => living?.limiter.take(tenantId, 10)))
@@ -175,7 +187,7 @@ test('what a dead worker had leased is counted until the ledger tells, and then 
   const tenantId = `ten_${++tenantNumber}`
   const quota = 1_000
   for (let i = 0; i < 10; i++) expect(await dying?.keeper.take(tenantId, '2026-11', quota)).toBe(true)
-  living?.deadOwners.add(dying?.owner ?? '')
+  living?.liveness.dead.push(dying?.owner ?? '')
   let admitted = 0
   while (await living?.keeper.take(tenantId, '2026-11', quota)) admitted++
   expect(admitted).toBeLessThan(990)
@@ -209,7 +221,8 @@ test('with Redis and the ledger away, each policy does what it says', async () =
   const away = connectRedis({ urls: ['redis://127.0.0.1:1'], connectionName: 'test', log, whenAway: 'fail-fast' })
   clients.push(away)
   const recalls = new RecallChannel(away, 'x')
-  const common = { recalls, deadOwners: new DeadOwners(), maxTenants: 10, clock, log }
+  const liveness = new TestLiveness()
+  const common = { recalls, liveness, maxTenants: 10, clock, log }
   const allotments = new RateAllotments({ redis: away, owner: 'x', leaseMs: 1_000 })
   const leases = new QuotaLeases({ redis: away, owner: 'x', leaseMs: 1_000, ledgerLagMs: 1 })
   const countInLedger = () => Promise.reject(new Error('away'))

@@ -4,19 +4,20 @@ import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/log.ts'
 import { Problem } from '../runtime/problem.ts'
 import type { AwayPolicy } from './config.ts'
-import type { DeadOwners } from './dead-owners.ts'
 import type { QuotaKeeper } from './monthly-quota.ts'
+import type { OwnerLiveness } from './owner-liveness.ts'
 import { type QuotaAnswer, type QuotaLeases, quotaKey } from './quota-leases.ts'
 import type { RecallChannel } from './recall-channel.ts'
 
-export const QUOTA_LEASE_MS = 30_000
+/** Long: a recall gets unused requests back at once, and a dead owner is found by its heartbeat. */
+export const QUOTA_LEASE_MS = 120_000
 /** Answered requests are in the ledger within 5 s (contract 6); three times that is surely enough. */
 export const LEDGER_LAG_MS = 15_000
 /** The most requests that are leased at once. */
 const MOST_LEASED = 2_000
 /** An idle tenant's lease is given back, and what it used reported, after this. */
-const IDLE_MS = 2_000
-const SWEEP_MS = 1_000
+const IDLE_MS = 60_000
+const SWEEP_MS = 5_000
 const RECALL_WAIT_MS = 60
 const MAX_RECALLS = 6
 /** For how long a used-up quota is believed without asking. */
@@ -45,6 +46,8 @@ type State = {
   lastUseMs: number
   waiting: { resolve: (isWithin: boolean) => void; reject: (fault: unknown) => void }[]
   isAsking: boolean
+  /** The policy for Redis being away has decided: no lease. */
+  isLocal: boolean
   isRecalled: boolean
   recalls: number
   /** Of the local budget: what was let pass without a counter. */
@@ -58,7 +61,7 @@ export type RequestCountSource = (tenantId: string, month: string) => Promise<nu
 export type LeasedQuotaKeeperOptions = {
   leases: QuotaLeases
   recalls: RecallChannel
-  deadOwners: DeadOwners
+  liveness: OwnerLiveness
   countInLedger: RequestCountSource
   whenAway: AwayPolicy
   maxTenants: number
@@ -102,7 +105,7 @@ export class LeasedQuotaKeeper implements QuotaKeeper {
   take(tenantId: string, month: string, quota: number): boolean | Promise<boolean> {
     const state = this.#stateOf(tenantId, month, quota)
     const now = this.#clock.monotonicMs()
-    if (state.left > 0 && now < state.leaseEndsMs && state.waiting.length === 0) {
+    if (state.left > 0 && now < state.leaseEndsMs && this.#isValid(state, now) && state.waiting.length === 0) {
       state.left--
       state.spent++
       state.lastUseMs = now
@@ -114,6 +117,11 @@ export class LeasedQuotaKeeper implements QuotaKeeper {
       state.waiting.push({ resolve, reject })
       if (state.timer === undefined) this.#ask(state)
     })
+  }
+
+  /** Others may take us for dead when our heartbeat failed: then nothing leased is used. */
+  #isValid(state: State, now: number): boolean {
+    return now < this.#options.liveness.validUntilMs || state.isLocal
   }
 
   /** Redis was away and may have lost the counters: every lease is asked for anew. */
@@ -167,7 +175,7 @@ export class LeasedQuotaKeeper implements QuotaKeeper {
   }
 
   async #askOrMake(state: State): Promise<{ answer: QuotaAnswer; spent: number }> {
-    const { leases, deadOwners, countInLedger } = this.#options
+    const { leases, liveness, countInLedger } = this.#options
     for (let attempt = 0; ; attempt++) {
       const spent = state.spent
       // Nothing of the old lease is used while the new one is asked for: the counter only learns of what was used before.
@@ -180,7 +188,7 @@ export class LeasedQuotaKeeper implements QuotaKeeper {
         spent,
         needed,
         most,
-        deadOwners: deadOwners.names(),
+        deadOwners: liveness.deadNames(),
       })
       if (answer.granted >= 0) return { answer, spent }
       if (attempt > 1) throw new Error('The counter was lost again')
@@ -198,6 +206,7 @@ export class LeasedQuotaKeeper implements QuotaKeeper {
     state.spent -= spent
     state.epoch = answer.epoch
     state.unchecked = 0
+    state.isLocal = false
     state.left = answer.granted
     state.leaseEndsMs = askedMs + QUOTA_LEASE_MS
     state.renewAtMs = askedMs + QUOTA_LEASE_MS * 0.6
@@ -217,7 +226,10 @@ export class LeasedQuotaKeeper implements QuotaKeeper {
       state.recalls++
       state.timer = setTimeout(() => {
         state.timer = undefined
-        if (state.waiting.length > 0) this.#ask(state)
+        const askAgain = (): void => {
+          if (state.waiting.length > 0) this.#ask(state)
+        }
+        void this.#options.liveness.findDead(answer.holders).then(askAgain, askAgain)
       }, RECALL_WAIT_MS)
       return
     }
@@ -235,6 +247,7 @@ export class LeasedQuotaKeeper implements QuotaKeeper {
     const now = this.#clock.monotonicMs()
     const granted = Math.min(allowed, Math.max(state.waiting.length, MOST_LEASED))
     state.unchecked += granted
+    state.isLocal = true
     state.left = granted
     state.leaseEndsMs = now + QUOTA_LEASE_MS
     state.renewAtMs = now + AWAY_RENEW_MS
@@ -324,6 +337,7 @@ function newState(tenantId: string, key: string, quota: number): State {
     lastUseMs: Number.NEGATIVE_INFINITY,
     waiting: [],
     isAsking: false,
+    isLocal: false,
     isRecalled: false,
     recalls: 0,
     unchecked: 0,

@@ -2,15 +2,15 @@ import { LRUCache } from 'lru-cache'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/log.ts'
 import type { AwayPolicy } from './config.ts'
-import type { DeadOwners } from './dead-owners.ts'
+import type { OwnerLiveness } from './owner-liveness.ts'
 import type { AllotmentAnswer, RateAllotments } from './rate-allotments.ts'
 import type { RateDecision, RateLimiter } from './rate-limit.ts'
 import type { RecallChannel } from './recall-channel.ts'
 import { SlidingWindow } from './sliding-window.ts'
 
 const WINDOW_MS = 1_000
-/** How long slots are held without asking again. Long, because a recall gets unused ones back at once. */
-export const RATE_LEASE_MS = 30_000
+/** How long slots are held without asking again. Long: a recall gets unused ones back at once, and a dead owner is found by its heartbeat. */
+export const RATE_LEASE_MS = 120_000
 /** For how long an unanswered recall is waited for: its holder is dead or stuck. */
 const RECALL_WAIT_MS = 60
 /** For how long a request waits for recalls before it is refused all the same: some holder is dead and nobody knows it yet. */
@@ -37,6 +37,8 @@ type State = {
   window: SlidingWindow
   waiting: Waiter[]
   isAsking: boolean
+  /** The policy for Redis being away has decided: no lease. */
+  isLocal: boolean
   /** A recall came while an ask was under way; it is answered after it. */
   isRecalled: boolean
   /** Since when requests wait for recalls; 0 when none does. */
@@ -47,7 +49,7 @@ type State = {
 export type LeasedRateLimiterOptions = {
   allotments: RateAllotments
   recalls: RecallChannel
-  deadOwners: DeadOwners
+  liveness: OwnerLiveness
   whenAway: AwayPolicy
   maxTenants: number
   clock: Clock
@@ -89,7 +91,7 @@ export class LeasedRateLimiter implements RateLimiter {
       state.refusedUntilMs = 0
     }
     const now = this.#clock.monotonicMs()
-    if (now < state.leaseEndsMs) {
+    if (now < state.leaseEndsMs && (now < this.#options.liveness.validUntilMs || state.isLocal)) {
       const used = state.window.usedAt(now)
       if (used < state.slots && state.waiting.length === 0) {
         state.window.add(now)
@@ -102,7 +104,7 @@ export class LeasedRateLimiter implements RateLimiter {
     const waiting = state
     return new Promise((resolve) => {
       waiting.waiting.push(resolve)
-      if (!waiting.isAsking && waiting.timer === undefined) this.#ask(tenantId, waiting)
+      if (waiting.timer === undefined) this.#ask(tenantId, waiting)
     })
   }
 
@@ -157,7 +159,7 @@ export class LeasedRateLimiter implements RateLimiter {
         wanted,
         needed,
         state.window.oldestLeavesInMs(askedMs),
-        this.#options.deadOwners.names(),
+        this.#options.liveness.deadNames(),
       )
       .then(
         (answer) => {
@@ -173,6 +175,7 @@ export class LeasedRateLimiter implements RateLimiter {
   }
 
   #settle(tenantId: string, state: State, askedMs: number, answer: AllotmentAnswer): void {
+    state.isLocal = false
     state.slots = answer.slots
     state.others = answer.others
     // Counted from before the question was sent: the lease ends here no later than there.
@@ -190,15 +193,15 @@ export class LeasedRateLimiter implements RateLimiter {
       return
     }
     const realNow = performance.now()
-    if (answer.unknown > 0 && (state.shortSinceMs === 0 || realNow - state.shortSinceMs < MAX_RECALL_MS)) {
+    if (answer.unknown.length > 0 && (state.shortSinceMs === 0 || realNow - state.shortSinceMs < MAX_RECALL_MS)) {
       if (state.shortSinceMs === 0) state.shortSinceMs = realNow
       state.askAgainAtMs = now + ASK_AGAIN_MS
-      this.#askLater(tenantId, state, RECALL_WAIT_MS)
+      this.#askLater(tenantId, state, RECALL_WAIT_MS, answer.unknown)
       return
     }
     state.shortSinceMs = 0
     state.askAgainAtMs = now + ASK_AGAIN_MS
-    state.refusedUntilMs = answer.unknown > 0 ? now + RECALL_WAIT_MS : askedMs + answer.othersFreeInMs
+    state.refusedUntilMs = answer.unknown.length > 0 ? now + RECALL_WAIT_MS : askedMs + answer.othersFreeInMs
     for (const settle of state.waiting.splice(0)) settle(refusal(state, now))
   }
 
@@ -220,7 +223,8 @@ export class LeasedRateLimiter implements RateLimiter {
     log.debug({ err: fault }, 'a rate limit is decided without Redis')
     const now = this.#clock.monotonicMs()
     // A lease that is still good goes on; otherwise the policy decides until Redis is tried again.
-    if (now >= state.leaseEndsMs || state.window.usedAt(now) >= state.slots) {
+    if (now >= Math.min(state.leaseEndsMs, this.#options.liveness.validUntilMs) || state.isLocal) {
+      state.isLocal = true
       state.slots = whenAway === 'local' ? state.limit : whenAway === 'open' ? Number.POSITIVE_INFINITY : 0
       state.others = 0
       state.leaseEndsMs = now + AWAY_RETRY_MS
@@ -231,12 +235,17 @@ export class LeasedRateLimiter implements RateLimiter {
     for (const settle of state.waiting.splice(0)) settle(refusal(state, now))
   }
 
-  #askLater(tenantId: string, state: State, inMs: number): void {
+  /** Asks again after a while; then whoever did not answer the recall is looked at: is it dead? */
+  #askLater(tenantId: string, state: State, inMs: number, silent: readonly string[] = []): void {
     clearTimeout(state.timer)
     state.timer = setTimeout(() => {
       state.timer = undefined
       state.askAgainAtMs = 0
-      if (state.waiting.length > 0) this.#ask(tenantId, state)
+      const askAgain = (): void => {
+        if (state.waiting.length > 0) this.#ask(tenantId, state)
+      }
+      if (silent.length === 0) askAgain()
+      else void this.#options.liveness.findDead(silent).then(askAgain, askAgain)
     }, inMs)
   }
 
@@ -278,6 +287,7 @@ function newState(limit: number): State {
     window: new SlidingWindow(WINDOW_MS),
     waiting: [],
     isAsking: false,
+    isLocal: false,
     isRecalled: false,
     shortSinceMs: 0,
     timer: undefined,

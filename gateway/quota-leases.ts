@@ -28,7 +28,7 @@ local spent = ARGV[5] == epoch and tonumber(ARGV[6]) or 0
 if spent > 0 then used = redis.call('HINCRBY', KEYS[1], 'used', spent) end
 local dead = {}
 for name in string.gmatch(ARGV[3], '%S+') do dead['l:' .. name] = true end
-local others, lost = 0, 0
+local others, lost, names = 0, 0, {}
 local fields = redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do
   local name = fields[i]
@@ -39,6 +39,7 @@ for i = 1, #fields, 2 do
       lost = lost + tonumber(leased)
     else
       others = others + tonumber(leased)
+      names[#names + 1] = string.sub(name, 3)
     end
   end
 end
@@ -63,7 +64,7 @@ if granted < needed and others > 0 then
   redis.call('PUBLISH', '${RECALL_CHANNEL}', 'quota recall ' .. string.match(KEYS[1], '{(.*)}') .. ' ' .. owner)
 end
 local check_at = tonumber(redis.call('HGET', KEYS[1], 'check_at') or '0')
-return { granted, used, others, (check_at > 0 and check_at <= now) and 1 or 0, epoch }
+return { granted, used, others, (check_at > 0 and check_at <= now) and 1 or 0, epoch, table.concat(names, ' ') }
 `)
 
 /** ARGV: now, owner, dead owners, ms until the ledger is complete, epoch, used since the last report. */
@@ -128,6 +129,8 @@ export type QuotaAnswer = {
   isCheckDue: boolean
   /** Which making of the counter this is. */
   epoch: string
+  /** Other owners with a lease. */
+  holders: readonly string[]
 }
 
 export type QuotaLeasesOptions = {
@@ -168,8 +171,15 @@ export class QuotaLeases {
       most,
       leaseMs,
     )
-    const [granted, used, others, check, madeAs] = answer as [number, number, number, number, string]
-    return { granted, used, others, isCheckDue: check === 1, epoch: madeAs }
+    const [granted, used, others, check, madeAs, holders = ''] = answer as [
+      number,
+      number,
+      number,
+      number,
+      string,
+      string,
+    ]
+    return { granted, used, others, isCheckDue: check === 1, epoch: madeAs, holders: holders.split(' ') }
   }
 
   /** Reports what was used and gives the rest of the lease back. */

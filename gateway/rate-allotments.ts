@@ -18,7 +18,7 @@ local now = ARGV[7] ~= '' and tonumber(ARGV[7]) or math.floor(time[1] * 1000 + t
 local owner, limit, wanted, needed = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
 local dead = {}
 for name in string.gmatch(ARGV[8], '%S+') do dead[name] = true end
-local others, unknown, free_at = 0, 0, now + 1000
+local others, unknown, free_at, names = 0, 0, now + 1000, {}
 local fields = redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do
   local name = fields[i]
@@ -35,7 +35,10 @@ for i = 1, #fields, 2 do
       others = others + slots
       if ends <= now + 1000 then free_at = math.min(free_at, ends)
       elseif full > now then free_at = math.min(free_at, full)
-      else unknown = unknown + 1 end
+      else
+        unknown = unknown + 1
+        names[unknown] = name
+      end
     end
   end
 end
@@ -51,7 +54,7 @@ redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[6]) + 2000)
 if slots < needed and unknown > 0 then
   redis.call('PUBLISH', '${RECALL_CHANNEL}', 'rate recall ' .. string.match(KEYS[1], '{(.*)}') .. ' ' .. owner)
 end
-return { slots, others, unknown, free_at - now }
+return { slots, others, table.concat(names, ' '), free_at - now }
 `)
 
 /** ARGV: owner, slots kept, ms until one of them comes free, lease ms that are left, now ms or ''. */
@@ -73,7 +76,7 @@ export type AllotmentAnswer = {
   /** Held by other owners. */
   others: number
   /** Owners that may hold slots that they do not use. */
-  unknown: number
+  unknown: readonly string[]
   /** No slot of another owner comes free before this many milliseconds from now. */
   othersFreeInMs: number
 }
@@ -116,8 +119,8 @@ export class RateAllotments {
       this.#now(),
       deadOwners,
     )
-    const [slots = 0, others = 0, unknown = 0, othersFreeInMs = 0] = answer as number[]
-    return { slots, others, unknown, othersFreeInMs }
+    const [slots, others, unknown, othersFreeInMs] = answer as [number, number, string, number]
+    return { slots, others, unknown: unknown === '' ? [] : unknown.split(' '), othersFreeInMs }
   }
 
   /** Keeps `slots` and gives the rest back. */

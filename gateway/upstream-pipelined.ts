@@ -86,6 +86,7 @@ export class PipelinedUpstream implements Upstream {
       if (oldest !== undefined && nowMs - oldest.sentMs > SLOW_MS) continue
       best = connection
       bestInFlight = inFlight
+      if (inFlight === 0) return best
     }
     if (bestInFlight > 0 && this.#connections.length < this.#maxConnections) return this.#connect()
     return best

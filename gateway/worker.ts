@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { openSpool } from '../metering/spool.ts'
 import { systemClock } from '../runtime/clock.ts'
-import { connectRedis } from '../runtime/redis.ts'
+import { connectRedis, whenRedisReady } from '../runtime/redis.ts'
 import { Sealer } from '../runtime/seal.ts'
 import type { ServiceContext } from '../runtime/service-main.ts'
 import { ServiceTokenCodec } from '../runtime/service-token.ts'
@@ -12,12 +12,12 @@ import { LastKnownGood } from '../tenancy/last-known-good.ts'
 import { RequestContextCodec } from '../tenancy/request-context.ts'
 import { makeApp } from './app.ts'
 import type { GatewayConfig } from './config.ts'
-import { DeadOwners } from './dead-owners.ts'
 import { makeHttpEdge } from './http-edge.ts'
 import { JwksCache } from './jwks.ts'
 import { LEDGER_LAG_MS, LeasedQuotaKeeper, QUOTA_LEASE_MS } from './leased-quota-keeper.ts'
 import { LeasedRateLimiter, RATE_LEASE_MS } from './leased-rate-limiter.ts'
 import { GatewayMetrics } from './metrics.ts'
+import { HeartbeatLiveness } from './owner-liveness.ts'
 import { QuotaLeases } from './quota-leases.ts'
 import { RateAllotments } from './rate-allotments.ts'
 import { RecallChannel } from './recall-channel.ts'
@@ -34,6 +34,7 @@ import { type FromWorker, GATEWAY_ID_VARIABLE, ownerName, type ToWorker } from '
 
 /** How long a command may take before its limit's policy for Redis being away decides. */
 const REDIS_TIMEOUT_MS = 250
+const REDIS_PATIENCE_MS = 2_000
 
 /** One process that serves: wires the pipeline and takes connections from the primary. */
 export async function startWorker({ config, log, lifecycle }: ServiceContext<GatewayConfig>): Promise<void> {
@@ -86,8 +87,8 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
   )
   const owner = ownerName(process.env[GATEWAY_ID_VARIABLE] ?? randomUUID(), process.pid)
   const recalls = new RecallChannel(subscriber, owner)
-  const deadOwners = new DeadOwners()
-  const leased = { recalls, deadOwners, maxTenants: config.AERODB_GATEWAY_MAX_TENANTS, clock, log }
+  const liveness = new HeartbeatLiveness({ redis, owner, clock })
+  const leased = { recalls, liveness, maxTenants: config.AERODB_GATEWAY_MAX_TENANTS, clock, log }
   const rateLimiter = new LeasedRateLimiter({
     ...leased,
     allotments: new RateAllotments({ redis, owner, leaseMs: RATE_LEASE_MS }),
@@ -102,9 +103,11 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
   lifecycle.onStop('leases', async () => {
     await Promise.all([rateLimiter.close(), quotaKeeper.close()])
     recalls.stop()
+    await liveness.stop()
   })
   let wasReady = redis.status === 'ready'
   redis.on('ready', () => {
+    void liveness.beat()
     if (wasReady) {
       rateLimiter.forgetLeases()
       quotaKeeper.forgetLeases()
@@ -148,7 +151,7 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
       server.emit('connection', socket)
       socket.resume()
     } else if (message.type === 'dead-owners') {
-      for (const dead of message.owners) deadOwners.add(dead)
+      for (const dead of message.owners) liveness.declareDead(dead)
     } else if (message.type === 'collect-metrics') {
       void metrics.registry.getMetricsAsJSON().then((collected) => {
         const answer: FromWorker = { type: 'metrics', id: message.id, metrics: collected }
@@ -156,13 +159,16 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
       })
     }
   })
+  // Redis away is no reason not to serve; but a moment's patience spares the first requests its absence.
+  await Promise.all([redis, subscriber].map((client) => whenRedisReady(client, REDIS_PATIENCE_MS).catch(() => {})))
+  await liveness.start()
   lifecycle.ready()
 }
 
-/** The transport that a backend allows: many requests on one connection, or one at a time. */
+/** Safe requests go over connections of ours, as many in flight on each as the backend allows; all else over undici. */
 function connectUpstream(origin: string, pipelining: number): Upstream {
   const single = new UndiciUpstream(origin)
-  return pipelining > 1 ? new PipelinedUpstream(origin, { pipelining, single }) : single
+  return new PipelinedUpstream(origin, { pipelining, maxConnections: pipelining > 1 ? 4 : 128, single })
 }
 
 /** Lets requests under way end, tells keep-alive connections to close, and resolves when none is left. */

@@ -1,0 +1,94 @@
+import type { Clock } from '../runtime/clock.ts'
+import type { RedisClient } from '../runtime/redis.ts'
+
+/** How often an owner of leases says that it lives, and for how long that is believed. */
+const BEAT_MS = 1_000
+const BELIEVED_FOR_MS = 3_000
+/** For how long a dead owner is named to the scripts: longer than any lease. */
+const NAMED_FOR_MS = 300_000
+
+/** Who of the owners of leases lives. */
+export type OwnerLiveness = {
+  /** This owner's leases may be used until then (monotonic): later, others may have taken it for dead. */
+  readonly validUntilMs: number
+  /** Owners known to be dead, separated by spaces. */
+  deadNames(): string
+  /** Looks whether these live. @returns true when one was found dead that was not known to be. */
+  findDead(owners: readonly string[]): Promise<boolean>
+}
+
+/**
+ * Liveness by a heartbeat in Redis, one small command a second for each worker, whatever number of leases it holds. So
+ * leases can be long and cost nothing, and those of a worker or gateway that was killed are free within seconds. The
+ * primary tells of its dead workers at once.
+ */
+export class HeartbeatLiveness implements OwnerLiveness {
+  readonly #redis: RedisClient
+  readonly #owner: string
+  readonly #clock: Clock
+  readonly #dead = new Map<string, number>()
+  #deadNames = ''
+  #timer: NodeJS.Timeout | undefined
+  validUntilMs = 0
+
+  constructor(options: { redis: RedisClient; owner: string; clock: Clock }) {
+    this.#redis = options.redis
+    this.#owner = options.owner
+    this.#clock = options.clock
+  }
+
+  /** Beats now and from now on; does not fail while Redis is away. */
+  async start(): Promise<void> {
+    this.#timer = setInterval(() => void this.beat(), BEAT_MS)
+    this.#timer.unref()
+    await this.beat()
+  }
+
+  async beat(): Promise<void> {
+    const sentMs = this.#clock.monotonicMs()
+    try {
+      await this.#redis.set(keyOf(this.#owner), '1', 'PX', BELIEVED_FOR_MS)
+      this.validUntilMs = sentMs + BELIEVED_FOR_MS
+    } catch {
+      // Redis is away: the leases are used until others may take us for dead, then each limit's policy decides.
+    }
+  }
+
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    this.validUntilMs = 0
+    await this.#redis.del(keyOf(this.#owner)).catch(() => {})
+  }
+
+  declareDead(owner: string): void {
+    this.#dead.set(owner, performance.now() + NAMED_FOR_MS)
+    this.#deadNames = [...this.#dead.keys()].join(' ')
+  }
+
+  deadNames(): string {
+    if (this.#dead.size === 0) return ''
+    const now = performance.now()
+    for (const [owner, until] of this.#dead) {
+      if (until > now) continue
+      this.#dead.delete(owner)
+      this.#deadNames = [...this.#dead.keys()].join(' ')
+    }
+    return this.#deadNames
+  }
+
+  async findDead(owners: readonly string[]): Promise<boolean> {
+    const unknown = owners.filter((owner) => !this.#dead.has(owner))
+    const found = await Promise.all(
+      unknown.map(async (owner) => {
+        const isAlive = (await this.#redis.exists(keyOf(owner))) === 1
+        if (!isAlive) this.declareDead(owner)
+        return !isAlive
+      }),
+    )
+    return found.includes(true)
+  }
+}
+
+function keyOf(owner: string): string {
+  return `aerodb:gateway:alive:{${owner}}`
+}
