@@ -30,6 +30,9 @@ export function makeHttpEdge(options: HttpEdgeOptions): Server {
     },
     (request, response) => accept(request, response, options),
   )
+  // It never listens itself (the primary hands it its sockets), and Node begins to track connections when a server listens:
+  // without that no head times out and no idle connection is ever closed.
+  server.emit('listening')
   server.on('clientError', (fault: NodeJS.ErrnoException, socket) => {
     if (fault.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
     socket.end(rawRefusal(fault.code, options.requestIds.next()))
