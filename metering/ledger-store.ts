@@ -23,6 +23,7 @@ export async function recordBatch(
     await recordGauges(client, sums)
     await insertLedger(client, sums)
     await addHourly(client, sums)
+    await addDailyTotals(client, sums)
     await addDaily(client, sums)
     await advanceMarks(client, marks, sums)
     await client.query('commit')
@@ -72,6 +73,22 @@ async function addHourly(client: ClientBase, sums: BatchSums): Promise<void> {
        ingress_bytes bigint, messages bigint)
      order by 1, 2
      on conflict (tenant_id, hour) do update set requests = u.requests + excluded.requests,
+       egress_bytes = u.egress_bytes + excluded.egress_bytes, ingress_bytes = u.ingress_bytes + excluded.ingress_bytes,
+       messages = u.messages + excluded.messages`,
+    [JSON.stringify(sums.hourly)],
+  )
+}
+
+async function addDailyTotals(client: ClientBase, sums: BatchSums): Promise<void> {
+  if (sums.hourly.length === 0) return
+  await client.query(
+    `insert into metering.daily_totals as u (tenant_id, day, requests, egress_bytes, ingress_bytes, messages)
+     select tenant_id, (to_timestamp(hour_ms / 1000.0) at time zone 'UTC')::date, sum(requests), sum(egress_bytes),
+       sum(ingress_bytes), sum(messages)
+     from json_to_recordset($1) as r(tenant_id text, hour_ms bigint, requests bigint, egress_bytes bigint,
+       ingress_bytes bigint, messages bigint)
+     group by 1, 2 order by 1, 2
+     on conflict (tenant_id, day) do update set requests = u.requests + excluded.requests,
        egress_bytes = u.egress_bytes + excluded.egress_bytes, ingress_bytes = u.ingress_bytes + excluded.ingress_bytes,
        messages = u.messages + excluded.messages`,
     [JSON.stringify(sums.hourly)],
@@ -181,6 +198,7 @@ async function saveGaugeStates(
     ])
 }
 
+/** Adds to the hours and to their days. */
 async function addGaugeHours(client: ClientBase, fold: GaugeFold): Promise<void> {
   const hours = fold.hours().map((hour) => ({
     tenant_id: hour.tenantId,
@@ -191,15 +209,22 @@ async function addGaugeHours(client: ClientBase, fold: GaugeFold): Promise<void>
     last_value: hour.lastValue,
     last_ms: hour.lastAtMs,
   }))
+  const rows = `json_to_recordset($1) as r(tenant_id text, meter text, hour_ms bigint, value_ms numeric, peak bigint,
+       last_value bigint, last_ms bigint)`
+  const merge = `do update set value_ms = g.value_ms + excluded.value_ms, peak = greatest(g.peak, excluded.peak),
+       last_value = case when excluded.last_at >= g.last_at then excluded.last_value else g.last_value end,
+       last_at = greatest(g.last_at, excluded.last_at)`
   await client.query(
     `insert into metering.gauge_hourly as g (tenant_id, meter, hour, value_ms, peak, last_value, last_at)
      select tenant_id, meter, to_timestamp(hour_ms / 1000.0), value_ms, peak, last_value, to_timestamp(last_ms / 1000.0)
-     from json_to_recordset($1) as r(tenant_id text, meter text, hour_ms bigint, value_ms numeric, peak bigint,
-       last_value bigint, last_ms bigint)
-     on conflict (tenant_id, meter, hour) do update set value_ms = g.value_ms + excluded.value_ms,
-       peak = greatest(g.peak, excluded.peak),
-       last_value = case when excluded.last_at >= g.last_at then excluded.last_value else g.last_value end,
-       last_at = greatest(g.last_at, excluded.last_at)`,
+     from ${rows} on conflict (tenant_id, meter, hour) ${merge}`,
+    [JSON.stringify(hours)],
+  )
+  await client.query(
+    `insert into metering.gauge_daily as g (tenant_id, meter, day, value_ms, peak, last_value, last_at)
+     select tenant_id, meter, (to_timestamp(hour_ms / 1000.0) at time zone 'UTC')::date, sum(value_ms), max(peak),
+       (array_agg(last_value order by last_ms desc))[1], to_timestamp(max(last_ms) / 1000.0)
+     from ${rows} group by 1, 2, 3 on conflict (tenant_id, meter, day) ${merge}`,
     [JSON.stringify(hours)],
   )
 }

@@ -78,7 +78,7 @@ test('the ledger, its rollups and its marks are exact after duplicates, reorder,
       async (deliveries, fates) => {
         run += 1
         await client.query(
-          'truncate metering.ledger, metering.producers, metering.usage_hourly, metering.usage_daily, metering.gauges, metering.gauge_hourly',
+          'truncate metering.ledger, metering.producers, metering.usage_hourly, metering.usage_daily, metering.daily_totals',
         )
         const queue = deliveries.flatMap(({ records, stretches }, p) => [
           ...stretches.map(({ from, length }) =>
@@ -184,6 +184,7 @@ async function expectExact(records: readonly UsageRecord[]): Promise<void> {
     ['ledger', 'records'],
     ['usage_hourly', 'requests'],
     ['usage_daily', 'requests'],
+    ['daily_totals', 'requests'],
   ]) {
     const { rows } = await client.query(
       `select sum(${count})::text as n, sum(egress_bytes)::text as egress, sum(ingress_bytes)::text as ingress

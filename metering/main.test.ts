@@ -20,13 +20,13 @@ beforeAll(async () => {
   service = spawn(process.execPath, [main], {
     env: {
       ...process.env,
-      AERODB_LOG_LEVEL: 'silent',
+      AERODB_LOG_LEVEL: process.env.AERODB_TEST_LOG ?? 'silent',
       AERODB_METERING_PORT: String(port),
       AERODB_DATABASE_URL: pipeline.databaseUrl,
       AERODB_REDIS_URL: pipeline.redis.url,
       AERODB_INTERNAL_SECRET: SECRET,
     },
-    stdio: 'ignore',
+    stdio: process.env.AERODB_TEST_LOG === undefined ? 'ignore' : 'inherit',
   })
   await vi.waitFor(async () => expect((await fetch(`${base}/healthz`)).status).toBe(200), { timeout: 20_000 })
 })

@@ -1,5 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { recordBatch } from './ledger-store.ts'
@@ -71,6 +72,20 @@ test('a Redis that lost its data costs nothing: what was not counted is sent aga
   await spool.close()
   await expect.poll(() => readdir(pipeline.spoolDirectory), soon).toEqual([])
   expect(await pipeline.ledgerRequests()).toBe(1_500)
+})
+
+test('a shipper that starts while Redis is away ships once Redis is there', async () => {
+  const spool = openTestSpool()
+  await appendMany(spool, 'ten_a', 100)
+  await pipeline.redis.stop()
+  const shipper = pipeline.startShipper()
+  await appendMany(spool, 'ten_a', 100)
+  await expect.poll(() => readdir(join(pipeline.spoolDirectory, spool.producer)), soon).toContain('shipper.1.json')
+  await pipeline.redis.start()
+  pipeline.startSink()
+  await expect.poll(() => pipeline.ledgerRequests(), soon).toBe(200)
+  await pipeline.stop(shipper)
+  await spool.close()
 })
 
 test('a sink killed between its transaction and the acknowledgement: the next one counts nothing twice', async () => {

@@ -42,7 +42,7 @@ async function differences(
   spooled: readonly SpooledProducer[] = [],
   responses?: number,
 ): Promise<Finding[]> {
-  const backUp = ['usage_hourly', 'usage_daily', 'producers']
+  const backUp = ['usage_hourly', 'usage_daily', 'daily_totals', 'producers']
   for (const table of backUp) await client.query(`create table kept_${table} as table metering.${table}`)
   try {
     if (change !== '') await client.query(change)
@@ -75,10 +75,14 @@ test('each kind of difference is found and named', async () => {
   const hourly = await differences(
     `update metering.usage_hourly set egress_bytes = egress_bytes + 1 where tenant_id = 'ten_b' and hour = '2026-11-02T01:00Z'`,
   )
-  expect(hourly.map((finding) => finding.check)).toEqual(['ledger = hourly rollup', 'ledger = usage'])
+  expect(hourly.map((finding) => finding.check)).toEqual(['ledger = hourly rollup'])
   expect(hourly[0]?.difference).toContain('ten_b')
+  const totals = await differences(
+    `update metering.daily_totals set egress_bytes = 1 where tenant_id = 'ten_b' and day = '2026-11-04'`,
+  )
+  expect(totals.map((finding) => finding.check)).toEqual(['ledger = daily totals', 'ledger = usage'])
   const daily = await differences(`delete from metering.usage_daily where tenant_id = 'ten_a' and day = '2026-11-03'`)
-  expect(daily.map((finding) => finding.check)).toEqual(['ledger = daily rollup', 'ledger = usage'])
+  expect(daily.map((finding) => finding.check)).toEqual(['ledger = daily by endpoint', 'ledger = usage'])
   expect(daily[0]?.difference).toContain('2026-11-03')
 })
 

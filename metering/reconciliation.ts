@@ -28,6 +28,7 @@ export async function reconcile(
       ...compareSpools(spooled, await readMarks(client)),
       await compareMarks(client),
       await compareRollup(client, scope, HOURLY),
+      await compareRollup(client, scope, TOTALS),
       await compareRollup(client, scope, DAILY),
       await compareMonths(client, scope),
     ]
@@ -107,17 +108,31 @@ const HOURLY: Rollup = {
   sums: 'requests, egress_bytes, ingress_bytes, messages',
 }
 
+const WHOLE_DAYS = `hour >= date_trunc('day', $1::timestamptz, 'UTC')
+    and hour < date_trunc('day', $2::timestamptz + interval '1 day' - interval '1 microsecond', 'UTC')`
+const DAYS = `day >= ($1::timestamptz at time zone 'UTC')::date
+    and day < (($2::timestamptz + interval '1 day' - interval '1 microsecond') at time zone 'UTC')::date`
+
+const TOTALS: Rollup = {
+  check: 'ledger = daily totals',
+  table: 'daily_totals',
+  key: 'tenant_id, day',
+  fromLedger: `select tenant_id, (hour at time zone 'UTC')::date as day, sum(records) filter (where kind = 'request') as requests,
+    sum(egress_bytes) as egress_bytes, sum(ingress_bytes) as ingress_bytes, sum(messages) as messages from metering.ledger
+    where (kind = 'request' or messages is not null) and ${WHOLE_DAYS} and ($3::text is null or tenant_id = $3) group by 1, 2`,
+  period: DAYS,
+  sums: 'requests, egress_bytes, ingress_bytes, messages',
+}
+
 const DAILY: Rollup = {
-  check: 'ledger = daily rollup',
+  check: 'ledger = daily by endpoint',
   table: 'usage_daily',
   key: 'tenant_id, day, method, endpoint, status',
   fromLedger: `select tenant_id, (hour at time zone 'UTC')::date as day, method, endpoint, status, sum(records) as requests,
     sum(egress_bytes) as egress_bytes, sum(ingress_bytes) as ingress_bytes, sum(duration_us) as duration_us
-    from metering.ledger where kind = 'request' and hour >= date_trunc('day', $1::timestamptz, 'UTC')
-    and hour < date_trunc('day', $2::timestamptz + interval '1 day' - interval '1 microsecond', 'UTC')
+    from metering.ledger where kind = 'request' and ${WHOLE_DAYS}
     and ($3::text is null or tenant_id = $3) group by 1, 2, 3, 4, 5`,
-  period: `day >= ($1::timestamptz at time zone 'UTC')::date
-    and day < (($2::timestamptz + interval '1 day' - interval '1 microsecond') at time zone 'UTC')::date`,
+  period: DAYS,
   sums: 'requests, egress_bytes, ingress_bytes, duration_us',
 }
 
@@ -144,7 +159,7 @@ async function compareRollup(client: PoolClient, scope: Scope, rollup: Rollup): 
   }
 }
 
-/** The usage document's numbers (total of the month from the days, bytes from the hours) against the ledger, month by month. */
+/** The usage document's numbers (requests by endpoint, bytes from the daily totals) against the ledger, month by month. */
 async function compareMonths(client: PoolClient, scope: Scope): Promise<Finding> {
   let months = 0
   let requests = 0
@@ -157,8 +172,9 @@ async function compareMonths(client: PoolClient, scope: Scope): Promise<Finding>
          d as (select tenant_id, sum(requests) as n from metering.usage_daily
                where day >= ($1::timestamptz at time zone 'UTC')::date and day < ($2::timestamptz at time zone 'UTC')::date
                and ($3::text is null or tenant_id = $3) group by 1),
-         h as (select tenant_id, sum(requests) as n, sum(egress_bytes) as egress from metering.usage_hourly
-               where hour >= $1 and hour < $2 and ($3::text is null or tenant_id = $3) group by 1 having sum(requests) > 0)
+         h as (select tenant_id, sum(requests) as n, sum(egress_bytes) as egress from metering.daily_totals
+               where day >= ($1::timestamptz at time zone 'UTC')::date and day < ($2::timestamptz at time zone 'UTC')::date
+               and ($3::text is null or tenant_id = $3) group by 1 having sum(requests) > 0)
        select tenant_id, coalesce(l.n, 0)::text as ledger, coalesce(d.n, 0)::text as document,
          coalesce(l.egress, 0)::text as ledger_egress, coalesce(h.egress, 0)::text as document_egress
        from l full join d using (tenant_id) full join h using (tenant_id) order by tenant_id`,

@@ -125,8 +125,9 @@ export class DirectoryShipper implements Shipper {
     clearTimeout(this.#timer)
     this.#lastScanMs = Number.NEGATIVE_INFINITY
     await this.tick()
-    for (const shipment of this.#held.values()) await shipment.release()
+    for (const shipment of [...this.#held.values(), ...this.#waiting.values()]) await shipment.release()
     this.#held.clear()
+    this.#waiting.clear()
   }
 
   async #scan(nowMs: number): Promise<void> {
@@ -135,6 +136,8 @@ export class DirectoryShipper implements Shipper {
     for (const known of this.#waiting.keys()) if (!present.has(known)) this.#waiting.delete(known)
     for (const producer of names) {
       const shipment = this.#held.get(producer) ?? this.#waiting.get(producer) ?? this.#newShipment(producer)
+      // Known from here on, also when the claim is cut off (Redis away): the lease may be taken already.
+      if (!this.#held.has(producer)) this.#waiting.set(producer, shipment)
       const mine = await shipment.claim(nowMs)
       ;(mine ? this.#held : this.#waiting).set(producer, shipment)
       ;(mine ? this.#waiting : this.#held).delete(producer)

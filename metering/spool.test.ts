@@ -38,8 +38,8 @@ async function appendAndWait(spool: Spool, record: UsageRecord): Promise<void> {
 }
 
 /** All intact records of a producer with their sequences, read as a shipper would. */
-async function readBack(producer: string): Promise<{ sequence: number; record: unknown }[]> {
-  const folder = join(directory, producer)
+async function readBack(producer: string, spools = directory): Promise<{ sequence: number; record: unknown }[]> {
+  const folder = join(spools, producer)
   const names = (await readdir(folder)).filter((name) => parseSegmentName(name) !== undefined).sort()
   const all: { sequence: number; record: unknown }[] = []
   for (const name of names) {
@@ -109,8 +109,7 @@ test('while the disk cannot be written serving goes on, and what waited is writt
   await rm(blocked)
   await expect.poll(() => spool.stats().written).toBe(2)
   await spool.close()
-  directory = blocked
-  expect((await readBack(spool.producer)).map((r) => r.sequence)).toEqual([1, 2])
+  expect((await readBack(spool.producer, blocked)).map((r) => r.sequence)).toEqual([1, 2])
 })
 
 test('memory for records that cannot be written is bounded, and what is lost is counted', async () => {

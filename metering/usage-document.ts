@@ -3,19 +3,23 @@ import { GAUGE_METERS, type GaugeMeter, HOUR_MS } from './gauge.ts'
 import type { Month } from './month.ts'
 import type { UsageStore } from './usage-store.ts'
 
+/** Endpoints shown in a usage document; the many beyond them are in the totals all the same. */
+const MAX_ENDPOINTS = 1_000
+
 /** The usage document of contract 6, without `quotas` (control adds them). Months that have not begun are all zeros. */
 export async function buildUsageDocument(store: UsageStore, tenantId: string, month: Month, nowMs: number) {
-  const [totals, byStatus, byEndpoint, documents, files, connections] = await Promise.all([
+  const [totals, byEndpoint, documents, files, connections] = await Promise.all([
     store.readTotals(tenantId, month),
-    store.readByStatus(tenantId, month),
     store.readByEndpoint(tenantId, month),
     store.readGauge(tenantId, 'documents_bytes', month, nowMs),
     store.readGauge(tenantId, 'files_bytes', month, nowMs),
     store.readGauge(tenantId, 'realtime_connections', month, nowMs),
   ])
   const elapsedMs = Math.max(0, Math.min(month.endMs, nowMs) - month.startMs)
-  // The total is the sum of what stands beside it, also while the two are read at different moments.
-  const total = byStatus.reduce((sum, row) => sum + row.count, 0)
+  // Total and statuses are sums of what stands beside them, also while records come in between two reads.
+  const byStatus: Record<string, number> = {}
+  for (const { status, count } of byEndpoint) byStatus[status] = (byStatus[status] ?? 0) + count
+  const total = byEndpoint.reduce((sum, row) => sum + row.count, 0)
   return {
     tenant_id: tenantId,
     month: month.text,
@@ -23,8 +27,8 @@ export async function buildUsageDocument(store: UsageStore, tenantId: string, mo
     resources: {
       api_requests: {
         total,
-        by_status: Object.fromEntries(byStatus.map((row) => [String(row.status), row.count])),
-        by_endpoint: byEndpoint,
+        by_status: byStatus,
+        by_endpoint: byEndpoint.slice(0, MAX_ENDPOINTS),
       },
       storage: {
         documents_bytes: documents.last,

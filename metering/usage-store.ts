@@ -2,9 +2,6 @@ import type { PostgresPool } from '../runtime/postgres-pool.ts'
 import type { GaugeMeter } from './gauge.ts'
 import type { Month } from './month.ts'
 
-/** Endpoints shown in a usage document; the many beyond them are in the totals all the same. */
-const MAX_ENDPOINTS = 1_000
-
 export type EndpointUsage = { method: string; endpoint: string; status: number; count: number }
 export type RequestTotals = { requests: number; egressBytes: number; ingressBytes: number; messages: number }
 /** `valueMs`: the integral over the month so far (value × milliseconds). */
@@ -18,13 +15,13 @@ export class UsageStore {
     this.#pool = pool
   }
 
-  /** The totals of a tenant's month, from the hours. */
+  /** The totals of a tenant's month, from the days. */
   async readTotals(tenantId: string, month: Month): Promise<RequestTotals> {
     const { rows } = await this.#pool.query<Record<string, string | null>>(
       `select sum(requests)::text as requests, sum(egress_bytes)::text as egress, sum(ingress_bytes)::text as ingress,
          sum(messages)::text as messages
-       from metering.usage_hourly where tenant_id = $1 and hour >= $2 and hour < $3`,
-      [tenantId, new Date(month.startMs), new Date(month.endMs)],
+       from metering.daily_totals where tenant_id = $1 and day >= $2::date and day < $3::date`,
+      [tenantId, dayText(month.startMs), dayText(month.endMs)],
     )
     const row = rows[0] ?? {}
     return {
@@ -35,23 +32,13 @@ export class UsageStore {
     }
   }
 
-  /** Requests by status, of the whole month. */
-  async readByStatus(tenantId: string, month: Month): Promise<{ status: number; count: number }[]> {
-    const { rows } = await this.#pool.query<{ status: number; count: string }>(
-      `select status, sum(requests)::text as count from metering.usage_daily
-       where tenant_id = $1 and day >= $2::date and day < $3::date group by status order by status`,
-      [tenantId, dayText(month.startMs), dayText(month.endMs)],
-    )
-    return rows.map((row) => ({ status: row.status, count: Number(row.count) }))
-  }
-
-  /** Requests by method, endpoint and status; the busiest first. */
+  /** Requests of the month by method, endpoint and status; the busiest first. */
   async readByEndpoint(tenantId: string, month: Month): Promise<EndpointUsage[]> {
     const { rows } = await this.#pool.query<{ method: string; endpoint: string; status: number; count: string }>(
       `select method, endpoint, status, sum(requests)::text as count from metering.usage_daily
        where tenant_id = $1 and day >= $2::date and day < $3::date
-       group by method, endpoint, status order by sum(requests) desc, endpoint, method, status limit $4`,
-      [tenantId, dayText(month.startMs), dayText(month.endMs), MAX_ENDPOINTS],
+       group by method, endpoint, status order by sum(requests) desc, endpoint, method, status`,
+      [tenantId, dayText(month.startMs), dayText(month.endMs)],
     )
     return rows.map((row) => ({ ...row, count: Number(row.count) }))
   }
@@ -67,17 +54,17 @@ export class UsageStore {
       open_value: string | null
     }>(
       `select
-         (select trunc(sum(value_ms))::text from metering.gauge_hourly
-           where tenant_id = $1 and meter = $2 and hour >= $3 and hour < $4) as closed_ms,
-         (select max(peak)::text from metering.gauge_hourly
-           where tenant_id = $1 and meter = $2 and hour >= $3 and hour < $4) as peak,
-         (select last_value::text from metering.gauge_hourly
-           where tenant_id = $1 and meter = $2 and hour < $4 order by hour desc limit 1) as last,
-         (select trunc(sum(value * greatest(0, extract(epoch from $5::timestamptz - greatest(since, $3))) * 1000))::text
+         (select trunc(sum(value_ms))::text from metering.gauge_daily
+           where tenant_id = $1 and meter = $2 and day >= $5::date and day < $6::date) as closed_ms,
+         (select max(peak)::text from metering.gauge_daily
+           where tenant_id = $1 and meter = $2 and day >= $5::date and day < $6::date) as peak,
+         (select last_value::text from metering.gauge_daily
+           where tenant_id = $1 and meter = $2 and day < $6::date order by day desc limit 1) as last,
+         (select trunc(sum(value * greatest(0, extract(epoch from $4::timestamptz - greatest(since, $3))) * 1000))::text
            from metering.gauges where tenant_id = $1 and meter = $2) as open_ms,
          (select sum(value)::text from metering.gauges
-           where tenant_id = $1 and meter = $2 and since < $5) as open_value`,
-      [tenantId, meter, new Date(month.startMs), new Date(month.endMs), new Date(untilMs)],
+           where tenant_id = $1 and meter = $2 and since < $4) as open_value`,
+      [tenantId, meter, new Date(month.startMs), new Date(untilMs), dayText(month.startMs), dayText(month.endMs)],
     )
     const row = rows[0]
     const begun = nowMs >= month.startMs
@@ -97,8 +84,12 @@ export class UsageStore {
     month: Month,
   ): Promise<{ atMs: number; value: number }[]> {
     const { rows } = await this.#pool.query<{ at: Date; value: string }>(
-      `select date_trunc('${step}', hour, 'UTC') as at, sum(${column})::text as value from metering.usage_hourly
-       where tenant_id = $1 and hour >= $2 and hour < $3 group by 1 order by 1`,
+      step === 'hour'
+        ? `select hour as at, ${column}::text as value from metering.usage_hourly
+           where tenant_id = $1 and hour >= $2 and hour < $3`
+        : `select day::timestamp at time zone 'UTC' as at, ${column}::text as value from metering.daily_totals
+           where tenant_id = $1 and day >= ($2::timestamptz at time zone 'UTC')::date
+             and day < ($3::timestamptz at time zone 'UTC')::date`,
       [tenantId, new Date(month.startMs), new Date(month.endMs)],
     )
     return rows.map((row) => ({ atMs: row.at.getTime(), value: Number(row.value) }))
@@ -112,8 +103,12 @@ export class UsageStore {
     month: Month,
   ): Promise<{ atMs: number; value: number }[]> {
     const { rows } = await this.#pool.query<{ at: Date; value: string }>(
-      `select date_trunc('${step}', hour, 'UTC') as at, max(peak)::text as value from metering.gauge_hourly
-       where tenant_id = $1 and meter = $2 and hour >= $3 and hour < $4 group by 1 order by 1`,
+      step === 'hour'
+        ? `select hour as at, peak::text as value from metering.gauge_hourly
+           where tenant_id = $1 and meter = $2 and hour >= $3 and hour < $4`
+        : `select day::timestamp at time zone 'UTC' as at, peak::text as value from metering.gauge_daily
+           where tenant_id = $1 and meter = $2 and day >= ($3::timestamptz at time zone 'UTC')::date
+             and day < ($4::timestamptz at time zone 'UTC')::date`,
       [tenantId, meter, new Date(month.startMs), new Date(month.endMs)],
     )
     return rows.map((row) => ({ atMs: row.at.getTime(), value: Number(row.value) }))

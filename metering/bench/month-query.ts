@@ -54,6 +54,14 @@ try {
      order by hour`,
     [TENANTS],
   )
+  await pool.query(
+    `insert into metering.daily_totals select tenant_id, (hour at time zone 'UTC')::date as day, sum(requests), sum(egress_bytes), sum(ingress_bytes), sum(messages)
+     from metering.usage_hourly group by 1, 2 order by day`,
+  )
+  await pool.query(
+    `insert into metering.gauge_daily select tenant_id, meter, (hour at time zone 'UTC')::date as day, sum(value_ms), max(peak), max(last_value), max(last_at)
+     from metering.gauge_hourly group by 1, 2, 3 order by day`,
+  )
   await pool.query('analyze')
   const size = await pool.query<{ mb: number }>(
     `select (sum(pg_total_relation_size(c.oid)) / 1000000)::int as mb from pg_class c
