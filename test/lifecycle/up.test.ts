@@ -83,7 +83,7 @@ test('what is written survives Ctrl-C and kill -9 of the launcher, and nothing i
   await platform.up()
   expect(await titles(platform, tenant)).toEqual(['before Ctrl-C', 'before kill -9'])
   expect(await living(orphans)).toEqual([])
-})
+}, 120_000)
 
 test('every part that is killed comes back by itself, with the data', async () => {
   platform = await TestPlatform.start({ directory })
@@ -123,7 +123,7 @@ test('a second launcher on the same folder is told about the first', async () =>
   expect(second.code).toBe(1)
   expect(second.output).toMatch(/running already/)
   expect((await platform.control('/v1/tenants')).status).toBe(200)
-})
+}, 120_000)
 
 test('a taken port is named, with the variable that chooses another', async () => {
   const server = createServer()
