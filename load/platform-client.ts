@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, type Dispatcher } from 'undici'
 import { z } from 'zod'
 import type { Endpoints } from './platform.ts'
@@ -10,6 +11,9 @@ const tenantSchema = z.object({
 export type CreatedTenant = z.output<typeof tenantSchema>
 
 const usageSchema = z.object({ resources: z.object({ api_requests: z.object({ total: z.number() }) }) })
+
+const AWAY_TIMEOUT_MS = 30_000
+const RETRY_MS = 500
 
 export type Call = { method?: Dispatcher.HttpMethod; key?: string; body?: unknown }
 export type Answer = { status: number; json: unknown }
@@ -58,7 +62,18 @@ export class PlatformClient {
 
   /** The admitted requests of this month, as they would be billed. */
   async countRequests(tenantId: string): Promise<number> {
-    return usageSchema.parse(await this.control(`/v1/tenants/${tenantId}/usage`)).resources.api_requests.total
+    const path = `/v1/tenants/${tenantId}/usage`
+    const deadline = performance.now() + AWAY_TIMEOUT_MS
+    for (;;) {
+      // A service that was killed a moment ago (chaos) is back within seconds; asking again changes nothing.
+      const { status, json } = await this.call('control', path, { key: this.#endpoints.platform_key }).catch(
+        (fault: Error): Answer => ({ status: 503, json: fault.message }),
+      )
+      if (status < 300) return usageSchema.parse(json).resources.api_requests.total
+      if (status < 500 || performance.now() > deadline)
+        throw new Error(`The usage of ${tenantId} answered ${status}: ${JSON.stringify(json)}`)
+      await sleep(RETRY_MS)
+    }
   }
 
   async close(): Promise<void> {
