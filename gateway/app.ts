@@ -11,7 +11,6 @@ import {
   makeForwardToControl,
   makeForwardToPlatform,
 } from './forward.ts'
-import { targetOfHost } from './host.ts'
 import type { GatewayMetrics } from './metrics.ts'
 import { makeMonthlyQuota, type QuotaKeeper } from './monthly-quota.ts'
 import { makePipeline } from './pipeline.ts'
@@ -23,7 +22,6 @@ import { checkStorageQuota } from './storage-quota.ts'
 import type { TenantEntry } from './tenant-entry.ts'
 
 export type AppOptions = {
-  domain: string
   directory: DirectoryReader<TenantEntry>
   authenticate: AuthenticateOptions
   rateLimiter: RateLimiter
@@ -35,7 +33,7 @@ export type AppOptions = {
 
 /** The way of a request: by host to control, or by route through the steps of the tenant's pipeline. */
 export function makeApp(options: AppOptions): (exchange: Exchange) => void {
-  const { domain, directory, metrics, log } = options
+  const { directory, metrics, log } = options
   const refuse = (exchange: Exchange, fault: unknown): void => {
     const problem = respondProblem(exchange, fault)
     metrics.refused(problem.code)
@@ -43,7 +41,7 @@ export function makeApp(options: AppOptions): (exchange: Exchange) => void {
       log.warn({ err: problem.cause ?? problem, code: problem.code, request_id: exchange.requestId }, 'request refused')
     }
   }
-  const resolveTenant = makeResolveTenant(directory, domain)
+  const resolveTenant = makeResolveTenant(directory)
   const authenticate = makeAuthenticate(options.authenticate)
   const limits: Step[] = [
     makeRateLimit(options.rateLimiter),
@@ -72,7 +70,7 @@ export function makeApp(options: AppOptions): (exchange: Exchange) => void {
   )
 
   return (exchange) => {
-    if (targetOfHost(exchange.host, domain).kind === 'control') return serveControl(exchange)
+    if (exchange.hostTarget.kind === 'control') return serveControl(exchange)
     exchange.responseHeaders.push(...CORS_FIELDS)
     if (isPreflight(exchange)) servePreflight(exchange)
     else route(exchange)

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { HostTarget } from './host.ts'
 import type { Principal } from './principal.ts'
 import type { TenantEntry } from './tenant-entry.ts'
 
@@ -14,6 +15,8 @@ export type Exchange = {
   readonly path: string
   /** The one `Host`, in lower case, without port and trailing dot. */
   readonly host: string
+  /** Where the host leads. */
+  readonly hostTarget: HostTarget
   /** `Host` as the client sent it. */
   readonly hostHeader: string
   readonly clientAddress: string

@@ -19,3 +19,28 @@ export function targetOfHost(host: string, domain: string): HostTarget {
   if (name === 'control') return { kind: 'control' }
   return name === '' || name.includes('.') ? { kind: 'unknown' } : { kind: 'tenant', name }
 }
+
+/** Hosts whose target is remembered; they repeat endlessly. */
+const MAX_REMEMBERED = 20_000
+
+/** `parseHost` and `targetOfHost` with a memory. */
+export class HostTargets {
+  readonly #domain: string
+  readonly #byField = new Map<string, Readonly<{ host: string; target: HostTarget }>>()
+
+  constructor(domain: string) {
+    this.#domain = domain
+  }
+
+  /** The host of a `Host` field and where it leads; the host is empty when the field is not valid. */
+  of(field: string): Readonly<{ host: string; target: HostTarget }> {
+    let known = this.#byField.get(field)
+    if (known === undefined) {
+      const host = parseHost(field) ?? ''
+      known = { host, target: targetOfHost(host, this.#domain) }
+      if (this.#byField.size >= MAX_REMEMBERED) this.#byField.clear()
+      if (field.length <= 256) this.#byField.set(field, known)
+    }
+    return known
+  }
+}

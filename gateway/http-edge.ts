@@ -2,13 +2,14 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Clock } from '../runtime/clock.ts'
 import { PROBLEM_CONTENT_TYPE, Problem, toProblemDocument } from '../runtime/problem.ts'
 import type { Exchange } from './exchange.ts'
-import { parseHost } from './host.ts'
+import type { HostTargets } from './host.ts'
 import type { RequestIds } from './request-id.ts'
 import { respondProblem } from './respond.ts'
 
 export type HttpEdgeOptions = {
   serve(exchange: Exchange): void
   requestIds: RequestIds
+  hosts: HostTargets
   clock: Clock
   maxHeaderBytes?: number
   /** For the whole head. */
@@ -69,6 +70,7 @@ export function toExchange(request: IncomingMessage, response: ServerResponse, o
     target = rest.startsWith('/') ? rest : `/${rest}`
   }
   const mark = target.indexOf('?')
+  const known = options.hosts.of(hostHeader)
   return {
     request,
     response,
@@ -76,7 +78,8 @@ export function toExchange(request: IncomingMessage, response: ServerResponse, o
     method: request.method ?? 'GET',
     target,
     path: mark < 0 ? target : target.slice(0, mark),
-    host: parseHost(hostHeader) ?? '',
+    host: known.host,
+    hostTarget: known.target,
     hostHeader,
     clientAddress: request.socket.remoteAddress ?? '',
     protocol: 'http',

@@ -10,6 +10,9 @@ export type Outcome = { status: number; egressBytes: number; ingressBytes: numbe
 /** The client went away before its answer was whole (nginx's number for it); never sent, only recorded. */
 const CLIENT_CLOSED_REQUEST = 499
 
+/** Up to here a string is written without a copy on the heap. */
+const ONE_WRITE_BYTES = 12 * 1024
+
 export type RelayOptions = {
   /**
    * Called once for each relayed exchange when its outcome is known; the last byte of the response leaves only after
@@ -55,10 +58,10 @@ class Relay implements UpstreamHandler {
   }
 
   onHead(status: number, headers: readonly string[]): void {
-    const { exchange, length } = { exchange: this.#exchange, length: contentLengthOf(headers) }
+    const exchange = this.#exchange
     this.#status = status
     const hasNoBody = exchange.method === 'HEAD' || status === 204 || status === 304
-    this.#expectedBytes = hasNoBody ? 0 : length
+    this.#expectedBytes = hasNoBody ? 0 : contentLengthOf(headers)
     const fields = exchange.responseHeaders.slice()
     appendFieldsForClient(fields, headers)
     exchange.response.writeHead(status, fields)
@@ -82,8 +85,11 @@ class Relay implements UpstreamHandler {
   onEnd(): void {
     this.#finish(this.#status, () => {
       const { response } = this.#exchange
-      if (this.#last === undefined) response.end()
-      else response.end(this.#last)
+      const last = this.#last
+      if (last === undefined) response.end()
+      // A small body goes as a string, which Node joins to the head: one write of one piece is cheaper than a vector of two.
+      else if (last.length <= ONE_WRITE_BYTES) response.end(last.toString('latin1'), 'latin1')
+      else response.end(last)
     })
   }
 

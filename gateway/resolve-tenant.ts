@@ -1,16 +1,15 @@
 import { Problem } from '../runtime/problem.ts'
 import type { DirectoryReader } from '../tenancy/directory-reader.ts'
 import type { Exchange } from './exchange.ts'
-import { targetOfHost } from './host.ts'
 import type { TenantEntry } from './tenant-entry.ts'
 
 /** Seconds after which a client may ask again for a tenant that will serve soon. */
 const RETRY_AFTER = { provisioning: '1', migrating: '1', paused: '1' } as const
 
 /** Step 1: the tenant of the request's host, from the worker's cache; only a miss waits. */
-export function makeResolveTenant(directory: DirectoryReader<TenantEntry>, domain: string) {
+export function makeResolveTenant(directory: DirectoryReader<TenantEntry>) {
   return function resolveTenant(exchange: Exchange): Promise<void> | undefined {
-    const target = targetOfHost(exchange.host, domain)
+    const target = exchange.hostTarget
     if (target.kind !== 'tenant') throw unknownHost()
     const entry = directory.peek(target.name)
     if (entry !== undefined) {

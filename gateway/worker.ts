@@ -12,6 +12,7 @@ import { LastKnownGood } from '../tenancy/last-known-good.ts'
 import { RequestContextCodec } from '../tenancy/request-context.ts'
 import { makeApp } from './app.ts'
 import type { GatewayConfig } from './config.ts'
+import { HostTargets } from './host.ts'
 import { makeHttpEdge } from './http-edge.ts'
 import { JwksCache } from './jwks.ts'
 import { LEDGER_LAG_MS, LeasedQuotaKeeper, QUOTA_LEASE_MS } from './leased-quota-keeper.ts'
@@ -115,7 +116,6 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
     wasReady = true
   })
   const serve = makeApp({
-    domain: config.AERODB_DOMAIN,
     directory,
     authenticate: {
       jwt: new JwtVerifier({ sealer: new Sealer(config.AERODB_ENCRYPTION_KEYS), jwks, clock }),
@@ -139,7 +139,12 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
     metrics,
     log,
   })
-  const server = makeHttpEdge({ serve, requestIds: new RequestIds(), clock })
+  const server = makeHttpEdge({
+    serve,
+    requestIds: new RequestIds(),
+    hosts: new HostTargets(config.AERODB_DOMAIN),
+    clock,
+  })
   const sockets = new Set<Socket>()
   lifecycle.onStop('server', () => drain(server, sockets))
 
