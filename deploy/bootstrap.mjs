@@ -81,7 +81,7 @@ const child = spawn(pinnedNode, [join(root, script), ...args], {
   },
 })
 // A terminal's Ctrl-C reaches the child by itself; a signal to this process alone is passed on.
-process.on('SIGINT', () => {})
+process.on('SIGINT', () => process.stdin.isTTY || child.kill('SIGINT'))
 for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill(signal))
 // npm killed outright would leave us behind with the ports taken: when it is gone, so are we (the child sees the channel close).
 if (process.env.npm_lifecycle_event !== undefined) {
