@@ -17,6 +17,14 @@ if ARGV[3] ~= '' then redis.call('EXPIRE', KEYS[1], ARGV[3]) else redis.call('PE
 return 1
 `
 
+/** Removes the document unless it is newer than what was known of it, and its trace in the change log. */
+const WITHDRAW = `
+local stored = redis.call('HGET', KEYS[1], 'version')
+if not stored or tonumber(stored) > tonumber(ARGV[1]) then return 0 end
+redis.call('DEL', KEYS[1])
+return 1
+`
+
 /** The writing side of the directory; only control has one. */
 export class DirectoryPublisher {
   readonly #redis: RedisClient
@@ -50,6 +58,20 @@ export class DirectoryPublisher {
     const announcement: Announcement = { kind, key, version }
     await this.#redis.publish(ANNOUNCE_CHANNEL, JSON.stringify(announcement))
     return written === 1
+  }
+
+  /**
+   * Removes the document of what is gone for good, unless one newer than `version` is there (the name is another's by
+   * now), and announces it.
+   * @returns false when nothing was removed.
+   */
+  async withdraw(kind: DirectoryKind, key: string, version: number): Promise<boolean> {
+    const removed = await this.#redis.eval(WITHDRAW, 1, documentKey(kind, key), version)
+    if (removed !== 1) return false
+    await this.#redis.zrem(CHANGES_KEY, `${kind}:${key}`)
+    const announcement: Announcement = { kind, key, version: version + 1 }
+    await this.#redis.publish(ANNOUNCE_CHANNEL, JSON.stringify(announcement))
+    return true
   }
 
   /** Declares that every living tenant is published: from now on an absent document means an unknown tenant. */
