@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { domainName, flag, port, readConfig, secret, url, urlList } from '../runtime/config.ts'
+import { domainName, flag, port, readConfig, secret, url, urlList, wholeNumber } from '../runtime/config.ts'
 import { LOG_LEVELS } from '../runtime/log.ts'
 import { parseKeyKind } from '../tenancy/key.ts'
 
@@ -24,6 +24,10 @@ const schema = z.object({
     .string()
     .refine((key) => parseKeyKind(key) === 'platform', 'must be a platform key (aero_platform_...)')
     .optional(),
+  /** Seconds without a request after which a tenant's own server is paused; 0 never pauses. */
+  AERODB_PAUSE_AFTER_SECONDS: wholeNumber(0, 86_400).default(900),
+  /** Whether tenants' own servers go on when control is stopped by a signal (they do when it is killed). */
+  AERODB_KEEP_TENANT_SERVERS: flag.default(false),
   AERODB_WEBHOOK_ALLOW_PRIVATE: flag.default(false),
 })
 

@@ -10,16 +10,15 @@ import { connectRedis } from '../runtime/redis.ts'
 import { Sealer } from '../runtime/seal.ts'
 import { ServiceTokenCodec } from '../runtime/service-token.ts'
 import { DirectoryPublisher } from '../tenancy/directory-publisher.ts'
-import { loadPlanCatalogue } from '../tenancy/plan.ts'
+import { type Isolation, loadPlanCatalogue } from '../tenancy/plan.ts'
 import { makeApp } from './app/app.ts'
 import { MeteringClient } from './app/metering-client.ts'
 import type { ControlConfig } from './config.ts'
 import { DirectoryPublication } from './directory/publication.ts'
-import { SchemaProvisioner } from './provisioners/schema-provisioner.ts'
-import { SharedServers } from './provisioners/shared-servers.ts'
+import { startProvisioning } from './provisioners/provisioning.ts'
 import { migrateJobQueue, startJobQueue } from './reconciler/job-queue.ts'
 import { forgetOld, purgeExpired, requeueAbandoned, startDuties } from './reconciler/maintenance.ts'
-import { makeProcedures, type Procedure } from './reconciler/procedures.ts'
+import { makeProcedureTable } from './reconciler/procedures.ts'
 import { Reconciler, type ReconcilerOptions } from './reconciler/reconciler.ts'
 import { refreshStorage } from './reconciler/storage-refresh.ts'
 import { ensureOwnerKey } from './stores/platform-key-store.ts'
@@ -27,6 +26,8 @@ import { ensureOwnerKey } from './stores/platform-key-store.ts'
 /** Operations, and jobs, that one process works on at once. */
 const CONCURRENCY = 8
 const METADATA_CONNECTIONS = 20
+/** How often tenants' own servers are looked at for activity. */
+const PAUSE_LOOK_MS = 10_000
 
 export type ControlDependencies = {
   log: Logger
@@ -72,27 +73,23 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
   lifecycle.onStop('redis', () => redis.disconnect())
   const publication = new DirectoryPublication({ pool, publisher: new DirectoryPublisher(redis), catalogue, log })
 
-  const servers = new SharedServers()
-  lifecycle.onStop('shared servers', () => servers.close())
-  await servers.open({
-    urls: config.AERODB_SHARED_DATABASE_URLS,
-    metadata: pool,
-    sealer,
+  const provisioning = await startProvisioning({
+    pool,
     publish: publication.publish,
+    sealer,
+    sharedUrls: config.AERODB_SHARED_DATABASE_URLS,
+    dataDirectory: config.AERODB_DATA_DIR,
+    keepServers: config.AERODB_KEEP_TENANT_SERVERS,
     log,
   })
+  lifecycle.onStop('provisioning', () => provisioning.close())
   publication.start()
   lifecycle.onStop('directory', () => publication.stop())
 
-  const bySchema = makeProcedures(new SchemaProvisioner(servers), catalogue)
   const reconciler = new Reconciler({
     pool,
     publish: publication.publish,
-    procedures: (isolation, kind): Procedure => {
-      const procedure = isolation === 'schema' && kind !== 'move' ? bySchema[kind] : undefined
-      if (procedure === undefined) throw new Error(`There is no way to ${kind} a tenant of ${isolation} isolation`)
-      return procedure
-    },
+    procedures: makeProcedureTable(provisioning.provisioners, catalogue),
     owner,
     concurrency: CONCURRENCY,
     log,
@@ -109,19 +106,28 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
   })
   lifecycle.onStop('job queue', () => queue.stop())
 
+  const tokens = new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET)
   const metering = new MeteringClient({
     url: config.AERODB_METERING_URL,
-    tokens: new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET),
+    tokens,
     clock,
   })
+  const pauseAfterMs = config.AERODB_PAUSE_AFTER_SECONDS * 1_000
   const duties = startDuties(
     [
       { name: 'requeue abandoned operations', everyMs: 1_000, run: () => requeueAbandoned(pool) },
-      { name: 'purge after retention', everyMs: 10_000, run: () => purgeExpired(pool, publication.publish) },
+      { name: 'purge after retention', everyMs: 5_000, run: () => purgeExpired(pool, publication.publish) },
       {
         name: 'refresh storage',
         everyMs: 3_000,
         run: () => refreshStorage({ pool, publish: publication.publish, metering, catalogue }),
+      },
+      {
+        name: 'pause quiet tenants',
+        everyMs: PAUSE_LOOK_MS,
+        run: async () => {
+          if (pauseAfterMs > 0) await provisioning.sleep.pauseQuiet(pauseAfterMs, PAUSE_LOOK_MS * 1.5)
+        },
       },
       { name: 'forget what is over', everyMs: 600_000, run: () => forgetOld(pool) },
     ],
@@ -137,6 +143,9 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
       sealer,
       catalogue,
       metering,
+      isolations: Object.keys(provisioning.provisioners) as Isolation[],
+      wake: (tenantId) => provisioning.sleep.wake(tenantId),
+      tokens,
       domain: config.AERODB_DOMAIN,
       clock,
     },

@@ -9,6 +9,7 @@ import { resumeCreate } from './create-tenant.ts'
 import { mountDocs } from './docs.ts'
 import type { AppEnv, AppServices } from './environment.ts'
 import { idempotency } from './idempotency.ts'
+import { internalRoutes } from './internal.ts'
 import { operationRoutes } from './operations.ts'
 import { planRoutes } from './plans.ts'
 import { platformKeyRoutes } from './platform-keys.ts'
@@ -50,6 +51,8 @@ export function makeApp(services: AppServices, log: Logger): OpenAPIHono<AppEnv>
   mountDocs(app)
   // The price list is public: a price nobody can read sells nothing.
   app.route('/', planRoutes(services.catalogue))
+
+  app.route('/', internalRoutes(services))
 
   app.use('/v1/*', requirePlatformKey(services.pool))
   app.use(

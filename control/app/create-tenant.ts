@@ -41,6 +41,11 @@ export function choosePlan(
       detail: `The plan ${plan.id} does not offer ${isolation} isolation.`,
       errors: [{ path: field, message: `the plan ${plan.id} offers ${plan.isolations.join(', ')}` }],
     })
+  if (!services.isolations.includes(isolation))
+    throw new Problem(501, 'isolation_not_available', {
+      detail: `This platform has no ${isolation} isolation.`,
+      errors: [{ path: field, message: `this platform has ${services.isolations.join(', ')}` }],
+    })
   return plan
 }
 

@@ -3,7 +3,9 @@ import type { Clock } from '../../runtime/clock.ts'
 import type { ServiceVariables } from '../../runtime/hono-service.ts'
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import type { Sealer } from '../../runtime/seal.ts'
-import type { PlanCatalogue } from '../../tenancy/plan.ts'
+import type { ServiceTokenCodec } from '../../runtime/service-token.ts'
+import type { Isolation, PlanCatalogue } from '../../tenancy/plan.ts'
+import type { TenantStatus } from '../../tenancy/tenant.ts'
 import type { Reconciler } from '../reconciler/reconciler.ts'
 import type { Actor } from '../stores/audit-store.ts'
 import type { PublishTouched } from '../stores/change.ts'
@@ -18,6 +20,12 @@ export type AppServices = {
   sealer: Sealer
   catalogue: PlanCatalogue
   metering: MeteringClient
+  /** The degrees of isolation that this platform can make; a plan may offer more. */
+  isolations: readonly Isolation[]
+  /** Wakes a paused tenant; resolves with its status, `undefined` for an unknown one. */
+  wake: (tenantId: string) => Promise<TenantStatus | undefined>
+  /** Tells our own services' calls. */
+  tokens: ServiceTokenCodec
   /** What tenants' URLs are built from. */
   domain: string
   clock: Clock

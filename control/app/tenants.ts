@@ -38,7 +38,7 @@ const createTenantRoute = createRoute({
   responses: {
     201: json(createdTenantSchema, 'The tenant serves requests. Its keys are shown this once.'),
     202: json(acceptedTenantSchema, 'Accepted (`Prefer: respond-async`, or it takes longer than a minute).'),
-    ...problems(400, 401, 403, 409, 413, 415, 422, 503),
+    ...problems(400, 401, 403, 409, 413, 415, 422, 501, 503),
   },
 })
 

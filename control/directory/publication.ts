@@ -107,7 +107,10 @@ export class DirectoryPublication {
 
   async #publishServer(server: string): Promise<number> {
     const row = await findServer(this.#pool, server)
-    if (row === undefined) return Number.MAX_SAFE_INTEGER
+    if (row === undefined) {
+      await this.#publisher.withdraw('server', server, await this.#newestVersion())
+      return Number.MAX_SAFE_INTEGER
+    }
     await this.#publisher.publish('server', server, row.version, JSON.stringify(buildServerRecord(row)))
     return row.version
   }
@@ -115,12 +118,21 @@ export class DirectoryPublication {
   /** By name, not by id: of all tenants that ever had it, the living one is published, else the last. */
   async #publishTenant(name: string): Promise<number> {
     const found = await findPublishable(this.#pool, name)
-    if (found === undefined) return Number.MAX_SAFE_INTEGER
+    if (found === undefined || found.purged_at !== null) {
+      // The last that had the name is gone for good; a document of whoever takes it from now on has a higher version.
+      await this.#publisher.withdraw('tenant', name, found?.version ?? 0)
+      return found?.version ?? Number.MAX_SAFE_INTEGER
+    }
     const snapshot = buildSnapshot(found, this.#catalogue)
     const isDead = snapshot.status === 'deleted' || snapshot.status === 'deleting' || snapshot.status === 'failed'
     await this.#publisher.publish('tenant', name, snapshot.version, JSON.stringify(snapshot), {
       ...(isDead ? { ttlSeconds: DEAD_DOCUMENT_TTL_SECONDS } : {}),
     })
     return snapshot.version
+  }
+
+  async #newestVersion(): Promise<number> {
+    const result = await this.#pool.query<{ last_value: number }>('select last_value from control.directory_version')
+    return result.rows[0]?.last_value ?? 0
   }
 }

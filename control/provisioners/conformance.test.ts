@@ -31,7 +31,10 @@ afterAll(async () => {
 
 type Made = { tenantId: string; schema: string; record: ServerRecord; request: PostgresPool; ddl: PostgresPool }
 
-const ISOLATIONS = [{ isolation: 'schema', plan: 'free' }] as const
+const ISOLATIONS = [
+  { isolation: 'schema', plan: 'free' },
+  { isolation: 'database', plan: 'pro' },
+] as const
 
 describe.each(ISOLATIONS)('$isolation', ({ isolation, plan }) => {
   let a: Made

@@ -19,6 +19,6 @@ export type Provisioner = {
   retire(tenant: TenantRow): Promise<void>
   /** Removes every trace of the tenant from its server. */
   remove(tenant: TenantRow): Promise<void>
-  /** Gives the place back, inside the change that forgets the tenant. */
+  /** Gives the place back, inside the change that forgets the tenant, which no longer names its server by then. */
   release(change: Change, tenant: TenantRow): Promise<void>
 }

@@ -1,5 +1,4 @@
-import type { PostgresPool } from '../../runtime/postgres-pool.ts'
-import { inTransaction } from '../../runtime/postgres-pool.ts'
+import type { Queryable } from '../stores/change.ts'
 import { makeScramVerifier } from './scram-verifier.ts'
 
 /** The logins of a server that backends use; the passwords are open here and sealed everywhere else. */
@@ -7,9 +6,9 @@ export type ServerLogins = { requestPassword: string; ddlPassword: string }
 
 /** What a server is, wherever it is reached: its system identifier and the database. */
 export async function readServerIdentity(
-  pool: PostgresPool,
+  db: Queryable,
 ): Promise<{ system: string; database: string; maxConnections: number }> {
-  const result = await pool.query<{ system: string; database: string; max_connections: number }>(
+  const result = await db.query<{ system: string; database: string; max_connections: number }>(
     `select system_identifier::text as system, current_database() as database,
             current_setting('max_connections')::int as max_connections
      from pg_control_system()`,
@@ -28,17 +27,18 @@ export async function readServerIdentity(
  *   table without policies shows nothing, and the schema API's login cannot lift it;
  * - each DDL command in a tenant's schema is announced on channel `aerodb_ddl`.
  */
-export async function setUpServer(pool: PostgresPool, logins: ServerLogins): Promise<void> {
+export async function setUpServer(db: Queryable, logins: ServerLogins): Promise<void> {
   const requestVerifier = makeScramVerifier(logins.requestPassword)
   const ddlVerifier = makeScramVerifier(logins.ddlPassword)
-  await inTransaction(pool, async (tx) => {
-    await tx.query(`select pg_advisory_xact_lock(hashtext('aerodb.server-setup'))`)
-    await tx.query(LOGINS)
-    // Verifiers hold base64, `$` and `:` only.
-    await tx.query(`alter role aerodb_request login noinherit nosuperuser nobypassrls nocreatedb nocreaterole noreplication password '${requestVerifier}';
-      alter role aerodb_ddl login noinherit nosuperuser nobypassrls nocreatedb nocreaterole noreplication password '${ddlVerifier}'`)
-    await tx.query(DATABASE)
-  })
+  // One batch, which Postgres runs as one transaction. Verifiers hold base64, `$` and `:` only.
+  await db.query(`
+    select pg_advisory_xact_lock(hashtext('aerodb.server-setup'));
+    ${LOGINS}
+    alter role aerodb_request login noinherit nosuperuser nobypassrls nocreatedb nocreaterole noreplication
+      password '${requestVerifier}';
+    alter role aerodb_ddl login noinherit nosuperuser nobypassrls nocreatedb nocreaterole noreplication
+      password '${ddlVerifier}';
+    ${DATABASE}`)
 }
 
 const LOGINS = `

@@ -1,5 +1,5 @@
-import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import { tenantSchemaName } from '../../tenancy/tenant.ts'
+import type { Queryable } from '../stores/change.ts'
 
 /** Tables dropped by one statement at most: a drop holds a lock on each, and a server's lock table is bounded. */
 const DROP_BATCH = 50
@@ -9,9 +9,9 @@ const DROP_BATCH = 50
  * to the schema API's login. The server's event trigger puts the second one (forced row level security) on each table.
  * One statement batch, one transaction, one round trip.
  */
-export async function createTenantSchema(pool: PostgresPool, tenantId: string): Promise<void> {
+export async function createTenantSchema(db: Queryable, tenantId: string): Promise<void> {
   const name = tenantSchemaName(tenantId)
-  await pool.query(`
+  await db.query(`
     do $$ begin
       if not exists (select from pg_roles where rolname = '${name}') then
         create role ${name} nologin noinherit nobypassrls;
@@ -28,19 +28,19 @@ export async function createTenantSchema(pool: PostgresPool, tenantId: string): 
 }
 
 /** Removes a tenant's schema with everything in it, and its role. */
-export async function dropTenantSchema(pool: PostgresPool, tenantId: string): Promise<void> {
+export async function dropTenantSchema(db: Queryable, tenantId: string): Promise<void> {
   const name = tenantSchemaName(tenantId)
   for (;;) {
-    const tables = await pool.query<{ name: string }>(
+    const tables = await db.query<{ name: string }>(
       `select format('%I.%I', nspname, relname) as name
        from pg_class join pg_namespace namespace on namespace.oid = relnamespace
        where nspname = $1 and relkind in ('r', 'p') and not relispartition limit $2`,
       [name, DROP_BATCH],
     )
     if (tables.rows.length === 0) break
-    await pool.query(`drop table if exists ${tables.rows.map((row) => row.name).join(', ')} cascade`)
+    await db.query(`drop table if exists ${tables.rows.map((row) => row.name).join(', ')} cascade`)
   }
-  await pool.query(`
+  await db.query(`
     drop schema if exists ${name} cascade;
     do $$ begin
       if exists (select from pg_roles where rolname = '${name}') then

@@ -1,7 +1,8 @@
-import type { PlanCatalogue } from '../../tenancy/plan.ts'
+import type { Isolation, PlanCatalogue } from '../../tenancy/plan.ts'
 import type { Provisioner } from '../provisioners/provisioner.ts'
 import type { Change } from '../stores/change.ts'
 import type { OperationKind } from '../stores/operation-store.ts'
+import { markTouched } from '../stores/outbox-store.ts'
 import { deleteTenantKeys } from '../stores/tenant-key-store.ts'
 import { type TenantRow, updateTenant } from '../stores/tenant-store.ts'
 
@@ -39,6 +40,21 @@ export type Procedure = {
 /** After this a purge that failed is tried again. */
 const PURGE_RETRY_SECONDS = 3_600
 
+/** Which procedure an operation on a tenant of some isolation follows. @throws when the platform has none. */
+export function makeProcedureTable(
+  provisioners: Partial<Record<Isolation, Provisioner>>,
+  catalogue: PlanCatalogue,
+): (isolation: Isolation, kind: OperationKind) => Procedure {
+  const table = new Map(
+    Object.values(provisioners).map((provisioner) => [provisioner.isolation, makeProcedures(provisioner, catalogue)]),
+  )
+  return (isolation, kind) => {
+    const procedure = kind === 'move' ? undefined : table.get(isolation)?.[kind]
+    if (procedure === undefined) throw new Error(`There is no way to ${kind} a tenant of ${isolation} isolation`)
+    return procedure
+  }
+}
+
 /** What each kind of operation does for a tenant of one isolation. */
 export function makeProcedures(
   provisioner: Provisioner,
@@ -63,12 +79,12 @@ export function makeProcedures(
       },
       cleanUp: (tenant) => provisioner.remove(tenant),
       fail: async (change, tenant, isClean) => {
-        if (isClean) await provisioner.release(change, tenant)
         await deleteTenantKeys(change, tenant.tenant_id)
         await updateTenant(change, tenant.tenant_id, {
           status: 'failed',
           ...(isClean ? { server: null } : { purge_after: new Date(Date.now() + PURGE_RETRY_SECONDS * 1_000) }),
         })
+        if (isClean) await provisioner.release(change, tenant)
       },
     },
     delete: {
@@ -101,7 +117,6 @@ export function makeProcedures(
     purge: {
       steps: [{ name: 'remove', kind: 'effect', run: (tenant) => provisioner.remove(tenant) }],
       succeed: async (change, tenant) => {
-        await provisioner.release(change, tenant)
         await deleteTenantKeys(change, tenant.tenant_id)
         await change.tx.query(
           `update control.tenants set status = 'deleted', server = null, purged_at = now(), purge_after = null,
@@ -110,9 +125,12 @@ export function makeProcedures(
            where tenant_id = $1`,
           [tenant.tenant_id],
         )
+        await provisioner.release(change, tenant)
         await change.tx.query('update control.operations set sealed_result = null where tenant_id = $1', [
           tenant.tenant_id,
         ])
+        // Its document is withdrawn, unless the name is another's by now.
+        await markTouched(change, 'tenant', tenant.name, 0)
       },
       cleanUp: nothing,
       fail: (change, tenant) => setDeleted(change, tenant, PURGE_RETRY_SECONDS),

@@ -16,6 +16,7 @@ import {
 } from '../stores/operation-store.ts'
 import { lockAnyTenant, lockName, type TenantRow, tenantExisted } from '../stores/tenant-store.ts'
 import type { Procedure, Step } from './procedures.ts'
+import { Slots } from './slots.ts'
 
 const LEASE_SECONDS = 10
 /** Cleaning up after a failure may take so long; what remains is left to a later purge. */
@@ -43,19 +44,19 @@ export type ReconcilerOptions = {
 export class Reconciler {
   readonly #options: ReconcilerOptions
   readonly #running = new Map<string, Promise<void>>()
-  readonly #waiting: (() => void)[] = []
-  #slots: number
+  readonly #slots: Slots
 
   constructor(options: ReconcilerOptions) {
     this.#options = options
-    this.#slots = options.concurrency
+    this.#slots = new Slots(options.concurrency)
   }
 
   /** Makes one attempt at the operation, unless another process holds it. Never throws: the outcome is in the tables. */
   run(operationId: string): Promise<void> {
     let running = this.#running.get(operationId)
     if (running === undefined) {
-      running = this.#inSlot(() => this.#attempt(operationId))
+      running = this.#slots
+        .run(() => this.#attempt(operationId))
         .catch((fault) => this.#options.log.error({ err: fault, operation_id: operationId }, 'an attempt was cut off'))
         .finally(() => this.#running.delete(operationId))
       this.#running.set(operationId, running)
@@ -78,18 +79,6 @@ export class Reconciler {
   /** Resolves when no attempt runs in this process any more. */
   async drain(): Promise<void> {
     await Promise.all(this.#running.values())
-  }
-
-  async #inSlot(work: () => Promise<void>): Promise<void> {
-    if (this.#slots > 0) this.#slots--
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve))
-    try {
-      await work()
-    } finally {
-      const next = this.#waiting.shift()
-      if (next === undefined) this.#slots++
-      else next()
-    }
   }
 
   async #attempt(operationId: string): Promise<void> {

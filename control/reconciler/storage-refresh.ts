@@ -2,8 +2,8 @@ import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import { effectiveQuotas, type PlanCatalogue } from '../../tenancy/plan.ts'
 import type { MeteringClient, StoragePage } from '../app/metering-client.ts'
 import { makeChange, type PublishTouched } from '../stores/change.ts'
-import { lockTenant, updateTenant } from '../stores/tenant-store.ts'
 import { judgeStorage } from '../stores/storage-flags.ts'
+import { lockTenant, updateTenant } from '../stores/tenant-store.ts'
 
 const PAGE = 500
 
@@ -58,10 +58,7 @@ async function updateFlags(pool: PostgresPool, publish: PublishTouched, catalogu
     const row = await lockTenant(change, tenantId)
     if (row === undefined || row.status === 'deleting' || row.status === 'deleted' || row.status === 'failed') return
     const flags = judgeStorage(row, effectiveQuotas(catalogue.find(row.plan) ?? catalogue.defaultPlan, row.quotas))
-    if (
-      flags.storage_exceeded !== row.storage_exceeded ||
-      flags.file_storage_exceeded !== row.file_storage_exceeded
-    )
+    if (flags.storage_exceeded !== row.storage_exceeded || flags.file_storage_exceeded !== row.file_storage_exceeded)
       await updateTenant(change, tenantId, flags)
   })
 }

@@ -1,8 +1,8 @@
 import pg from 'pg'
 import { inTransaction, type PostgresClient, type PostgresPool } from '../../runtime/postgres-pool.ts'
 
-/** What reads can be asked of: the pool, or the connection of a transaction. */
-export type Queryable = Pick<PostgresPool | PostgresClient, 'query'>
+/** What statements can be asked of: a pool, or one connection. */
+export type Queryable = Pick<pg.ClientBase, 'query'>
 
 /** A document of the directory that a change has put behind. */
 export type TouchedDocument = { kind: 'tenant' | 'server'; key: string }

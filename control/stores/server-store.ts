@@ -10,12 +10,14 @@ export type ServerRow = {
   database: string
   sealed_request_password: string
   sealed_ddl_password: string
-  sealed_admin_password: string | null
   capacity: number
   tenant_count: number
   max_connections: number
   draining: boolean
   version: number
+  /** For a tenant's own server: the machine that its data lies on, and the user it runs as there. */
+  node: string | null
+  os_uid: number | null
 }
 
 export async function findServer(db: Queryable, server: string): Promise<ServerRow | undefined> {
@@ -94,4 +96,39 @@ export async function freePlace(change: Change, server: string): Promise<void> {
   await change.tx.query('update control.servers set tenant_count = greatest(tenant_count - 1, 0) where server = $1', [
     server,
   ])
+}
+
+/** Registers the own server of a tenant, named by the tenant's id, with a user id that nobody had before. */
+export async function insertOwnServer(
+  change: Change,
+  server: Pick<
+    ServerRow,
+    'server' | 'port' | 'max_connections' | 'sealed_request_password' | 'sealed_ddl_password' | 'node'
+  > & { withUser: boolean },
+): Promise<void> {
+  const result = await change.tx.query<ServerRow>(
+    `insert into control.servers (server, kind, identity, host, port, database, sealed_request_password,
+       sealed_ddl_password, capacity, tenant_count, max_connections, node, os_uid)
+     values ($1, 'tenant', 'tenant/' || $1, '127.0.0.1', $2, 'postgres', $3, $4, 1, 1, $5, $6,
+       case when $7 then nextval('control.os_uid') end)
+     returning *`,
+    [
+      server.server,
+      server.port,
+      server.sealed_request_password,
+      server.sealed_ddl_password,
+      server.max_connections,
+      server.node,
+      server.withUser,
+    ],
+  )
+  const row = result.rows[0]
+  if (row === undefined) throw new Error('unreachable')
+  await markTouched(change, 'server', row.server, row.version)
+}
+
+/** Forgets the own server of a tenant. */
+export async function deleteOwnServer(change: Change, server: string): Promise<void> {
+  await change.tx.query(`delete from control.servers where server = $1 and kind = 'tenant'`, [server])
+  await markTouched(change, 'server', server, 0)
 }

@@ -1,4 +1,4 @@
-import { mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Lifecycle } from '../../runtime/lifecycle.ts'
@@ -39,6 +39,7 @@ export async function startTestControl(options: {
   const log = makeLogger('control-test', process.env.TEST_LOG ?? 'silent')
   const lifecycle = new Lifecycle(log)
   const dataDir = await mkdtemp(join(tmpdir(), 'aerodb-control-'))
+  await chmod(dataDir, 0o711)
   const ownerKey = options.ownerKey ?? makeKey('platform')
   const config: ControlConfig = {
     AERODB_LOG_LEVEL: 'silent',
@@ -53,6 +54,8 @@ export async function startTestControl(options: {
     AERODB_INTERNAL_SECRET: TEST_SECRET,
     AERODB_ENCRYPTION_KEYS: [TEST_SECRET],
     AERODB_PLATFORM_KEY: ownerKey,
+    AERODB_PAUSE_AFTER_SECONDS: 0,
+    AERODB_KEEP_TENANT_SERVERS: false,
     AERODB_WEBHOOK_ALLOW_PRIVATE: false,
     ...options.overrides,
   }

@@ -1,0 +1,125 @@
+import { spawn } from 'node:child_process'
+import { randomBytes } from 'node:crypto'
+import { chown, mkdir, readdir, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { userInfo } from 'node:os'
+import { join } from 'node:path'
+import type { Logger } from '../../../runtime/log.ts'
+import type { PostgresBinaries } from '../../../runtime/postgres-binaries.ts'
+import { runInitdb } from '../../../runtime/postgres-server.ts'
+import type { OsUser } from '../../../runtime/unprivileged-user.ts'
+
+const SPARE_PREFIX = 'spare-'
+
+/**
+ * Who may come in, and how. The administrator comes through the socket inside the directory, which only we can enter, and is
+ * known to Postgres by the operating system: there is no administrator's password. The two logins of the backends come over
+ * loopback with SCRAM. Nobody else is admitted.
+ */
+const HBA = `local all postgres peer map=control
+host postgres aerodb_request,aerodb_ddl 127.0.0.1/32 scram-sha-256
+`
+
+/**
+ * Makes data directories, each by an initdb of its own (own system identifier). One is made ahead and kept as a spare, so
+ * that a create only has to take it: a rename, which is the moment from which the directory counts as made.
+ */
+export class DataDirectories {
+  readonly #root: string
+  readonly #binaries: PostgresBinaries
+  /** Who runs initdb, which asks for an account; `undefined` where we are not root. */
+  readonly #initdbUser: OsUser | undefined
+  readonly #log: Logger
+  #spare: Promise<string | undefined> | undefined
+  #closed = false
+
+  constructor(options: { root: string; binaries: PostgresBinaries; initdbUser: OsUser | undefined; log: Logger }) {
+    this.#root = options.root
+    this.#binaries = options.binaries
+    this.#initdbUser = options.initdbUser
+    this.#log = options.log
+  }
+
+  path(tenantId: string): string {
+    if (!/^ten_[0-9a-hjkmnp-tv-z]{26}$/.test(tenantId)) throw new Error('Not a tenant id')
+    return join(this.#root, tenantId)
+  }
+
+  /** Makes the spare, and removes what killed processes left half-made. */
+  async prepareSpare(): Promise<void> {
+    for (const name of await readdir(this.#root)) {
+      const isOld = await stat(join(this.#root, name)).then(
+        (info) => Date.now() - info.mtimeMs > 60_000,
+        () => false,
+      )
+      if (name.startsWith(SPARE_PREFIX) && isOld) await rm(join(this.#root, name), { recursive: true, force: true })
+    }
+    this.#spare ??= this.#makeSpare()
+  }
+
+  /** The tenant's data directory, made if it is not there, belonging to `uid` where that is given. */
+  async ensure(tenantId: string, uid: number | undefined): Promise<string> {
+    const path = this.path(tenantId)
+    if (await exists(path)) return path
+    const taken = this.#spare
+    this.#spare = undefined
+    const made = (await taken) ?? (await this.#make())
+    if (uid !== undefined) await runChown(uid, made)
+    await rename(made, path)
+    if (!this.#closed) this.#spare = this.#makeSpare()
+    return path
+  }
+
+  async remove(tenantId: string): Promise<void> {
+    const path = this.path(tenantId)
+    if (!(await exists(path))) return
+    // Out of its place first: a half-removed directory must never look like a tenant's.
+    const gone = join(this.#root, `${SPARE_PREFIX}gone-${randomBytes(8).toString('hex')}`)
+    await rename(path, gone)
+    await rm(gone, { recursive: true, force: true })
+  }
+
+  /** Removes the spare. */
+  async close(): Promise<void> {
+    this.#closed = true
+    const spare = await this.#spare
+    this.#spare = undefined
+    if (spare !== undefined) await rm(spare, { recursive: true, force: true })
+  }
+
+  #makeSpare(): Promise<string | undefined> {
+    return this.#make().catch((fault) => {
+      this.#log.warn({ err: fault }, 'no spare data directory could be made')
+      return undefined
+    })
+  }
+
+  async #make(): Promise<string> {
+    const path = join(this.#root, `${SPARE_PREFIX}${randomBytes(8).toString('hex')}`)
+    await mkdir(path, { mode: 0o700 })
+    try {
+      const user = this.#initdbUser
+      if (user !== undefined) await chown(path, user.uid, user.gid)
+      // A password is asked for by none of the rules; small segments keep an idle tenant small.
+      await runInitdb(this.#binaries, path, user, ['--auth', 'reject', '--wal-segsize', '4'])
+      await writeFile(join(path, 'pg_hba.conf'), HBA, { mode: 0o600 })
+      await writeFile(join(path, 'pg_ident.conf'), `control "${userInfo().username}" postgres\n`, { mode: 0o600 })
+    } catch (fault) {
+      await rm(path, { recursive: true, force: true })
+      throw fault
+    }
+    return path
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return stat(path).then(
+    () => true,
+    () => false,
+  )
+}
+
+async function runChown(uid: number, path: string): Promise<void> {
+  const child = spawn('chown', ['-R', `${uid}:${uid}`, path], { stdio: 'ignore' })
+  const code = await new Promise<number | null>((done, fail) => child.once('error', fail).once('close', done))
+  if (code !== 0) throw new Error(`chown of ${path} failed`)
+}

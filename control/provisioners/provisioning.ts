@@ -1,0 +1,85 @@
+import type { Logger } from '../../runtime/log.ts'
+import { findPostgresBinaries } from '../../runtime/postgres-binaries.ts'
+import type { PostgresPool } from '../../runtime/postgres-pool.ts'
+import type { Sealer } from '../../runtime/seal.ts'
+import { findUnprivilegedUser } from '../../runtime/unprivileged-user.ts'
+import type { Isolation } from '../../tenancy/plan.ts'
+import { makeChange, type PublishTouched } from '../stores/change.ts'
+import { lockTenant, updateTenant } from '../stores/tenant-store.ts'
+import { DatabaseProvisioner } from './database-provisioner.ts'
+import { DataDirectories } from './own-server/data-directory.ts'
+import { TenantSleep } from './own-server/sleep.ts'
+import { OwnServers } from './own-server/supervisor.ts'
+import { prepareTenantsDirectory } from './own-server/tenants-directory.ts'
+import type { Provisioner } from './provisioner.ts'
+import { SchemaProvisioner } from './schema-provisioner.ts'
+import { SharedServers } from './shared-servers.ts'
+
+export type Provisioning = {
+  /** The provisioners that this platform has; a plan may offer more. */
+  provisioners: Partial<Record<Isolation, Provisioner>>
+  sleep: TenantSleep
+  servers: OwnServers
+  close: () => Promise<void>
+}
+
+/** Prepares the shared servers, takes over the tenants' own servers that run here, and makes the provisioners. */
+export async function startProvisioning(options: {
+  pool: PostgresPool
+  publish: PublishTouched
+  sealer: Sealer
+  sharedUrls: readonly string[]
+  dataDirectory: string
+  /** Leaves the tenants' own servers running when it is closed. */
+  keepServers: boolean
+  log: Logger
+}): Promise<Provisioning> {
+  const { pool, publish, sealer, log } = options
+  const shared = new SharedServers()
+  try {
+    await shared.open({ urls: options.sharedUrls, metadata: pool, sealer, publish, log })
+    const initdbUser = await findUnprivilegedUser()
+    const { path, node } = await prepareTenantsDirectory(options.dataDirectory)
+    const binaries = await findPostgresBinaries(initdbUser)
+    const directories = new DataDirectories({ root: path, binaries, initdbUser, log })
+    const servers = new OwnServers({ pool, publish, directories, binaries, node, log })
+    servers.start(await takeOver(pool, publish, servers))
+    return {
+      provisioners: {
+        schema: new SchemaProvisioner(shared),
+        database: new DatabaseProvisioner({ db: pool, servers, sealer, directories }),
+      },
+      sleep: new TenantSleep({ pool, publish, servers, log }),
+      servers,
+      close: async () => {
+        const running = servers.watched()
+        await servers.close()
+        if (!options.keepServers) await Promise.all(running.map((tenantId) => servers.stop(tenantId)))
+        await directories.close()
+        await shared.close()
+      },
+    }
+  } catch (fault) {
+    await shared.close()
+    throw fault
+  }
+}
+
+/** The tenants whose servers run here already. One that should run and does not sleeps: its next request wakes it. */
+async function takeOver(pool: PostgresPool, publish: PublishTouched, servers: OwnServers): Promise<string[]> {
+  const known = await pool.query<{ tenant_id: string }>(
+    `select tenant_id from control.tenants join control.servers using (server)
+     where kind = 'tenant' and node = $1 and status in ('active', 'suspended', 'migrating')`,
+    [servers.node],
+  )
+  const running: string[] = []
+  for (const { tenant_id } of known.rows) {
+    if (await servers.isRunning(tenant_id)) running.push(tenant_id)
+    else
+      await makeChange(pool, publish, async (change) => {
+        if ((await lockTenant(change, tenant_id))?.status === 'active')
+          await updateTenant(change, tenant_id, { status: 'paused' })
+      })
+  }
+  return running
+}
