@@ -7,7 +7,7 @@ import type { ReadyMessage } from '../runtime/lifecycle.ts'
 import { PostgresServer } from '../runtime/postgres-server.ts'
 import { RedisServer } from '../runtime/redis-server.ts'
 import { DataDirectory, type EmbeddedSecrets, replaceFile } from './data-directory.ts'
-import { guard } from './guardian.ts'
+import { endWhenLauncherIsGone, removeWhenLauncherIsGone } from './guardian.ts'
 import { Remedy } from './remedy.ts'
 import { Service } from './service.ts'
 import type { UpConfig } from './up-config.ts'
@@ -86,7 +86,10 @@ export class Platform {
   async prepare(): Promise<void> {
     await this.#directory.acquire()
     this.#stops.push(() => this.#directory.release())
-    await rm(this.#directory.file('endpoints.json'), { force: true })
+    const endpointsFile = this.#directory.file('endpoints.json')
+    await rm(endpointsFile, { force: true })
+    const dismiss = removeWhenLauncherIsGone(endpointsFile)
+    this.#stops.push(async () => dismiss())
     this.#secrets = await this.#directory.secrets()
     const config = this.#config
     this.#ports = {
@@ -116,7 +119,7 @@ export class Platform {
       dismiss()
       await server.start()
       const pid = this.#require(server.pid)
-      dismiss = guard(pid, 'INT')
+      dismiss = endWhenLauncherIsGone(pid, 'INT')
       await this.#noteServer('postgres', pid, 'SIGINT')
     }
     this.#stops.push(async () => {
@@ -144,7 +147,7 @@ export class Platform {
       dismiss()
       await server.start()
       const pid = this.#require(server.pid)
-      dismiss = guard(pid, 'TERM')
+      dismiss = endWhenLauncherIsGone(pid, 'TERM')
       await this.#noteServer('redis', pid, 'SIGTERM')
     }
     this.#stops.push(async () => {

@@ -79,6 +79,7 @@ test('what is written survives Ctrl-C and kill -9 of the launcher, and nothing i
   const lock = JSON.parse(await readFile(join(directory, 'up.lock'), 'utf8')) as { pid: number }
   const orphans = allPids(platform)
   process.kill(lock.pid, 'SIGKILL')
+  await vi.waitFor(async () => expect(await readdir(directory)).not.toContain('endpoints.json'))
   await platform.stop()
   await platform.up()
   expect(await titles(platform, tenant)).toEqual(['before Ctrl-C', 'before kill -9'])
