@@ -15,6 +15,7 @@ import { makeApp } from './app/app.ts'
 import { MeteringClient } from './app/metering-client.ts'
 import type { ControlConfig } from './config.ts'
 import { DirectoryPublication } from './directory/publication.ts'
+import type { TenantSleep } from './provisioners/own-server/sleep.ts'
 import { startProvisioning } from './provisioners/provisioning.ts'
 import { migrateJobQueue, startJobQueue } from './reconciler/job-queue.ts'
 import { forgetOld, purgeExpired, requeueAbandoned, startDuties } from './reconciler/maintenance.ts'
@@ -37,11 +38,13 @@ export type ControlDependencies = {
   afterStep?: ReconcilerOptions['afterStep']
 }
 
+export type StartedControl = { url: string; sleep: TenantSleep }
+
 /**
  * Starts the control service: tables, queue, servers, directory, reconciler and API, in this order; it serves when the
  * promise resolves. Everything that is started is stopped by the lifecycle, in reverse.
  */
-export async function startControl(config: ControlConfig, dependencies: ControlDependencies): Promise<{ url: string }> {
+export async function startControl(config: ControlConfig, dependencies: ControlDependencies): Promise<StartedControl> {
   const { log, lifecycle, clock = systemClock } = dependencies
   const catalogue = loadPlanCatalogue(config.AERODB_PLAN_CATALOGUE)
   const sealer = new Sealer(config.AERODB_ENCRYPTION_KEYS)
@@ -151,7 +154,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     },
     log,
   )
-  return { url: await listen(app.fetch, config.AERODB_CONTROL_PORT, lifecycle) }
+  return { url: await listen(app.fetch, config.AERODB_CONTROL_PORT, lifecycle), sleep: provisioning.sleep }
 }
 
 async function listen(

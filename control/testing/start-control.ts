@@ -5,7 +5,7 @@ import { Lifecycle } from '../../runtime/lifecycle.ts'
 import { makeLogger } from '../../runtime/log.ts'
 import { makeKey } from '../../tenancy/key.ts'
 import type { ControlConfig } from '../config.ts'
-import { type ControlDependencies, startControl } from '../control.ts'
+import { type ControlDependencies, type StartedControl, startControl } from '../control.ts'
 
 export const TEST_SECRET = 'test-secret-test-secret-test-secret-0'
 
@@ -15,7 +15,8 @@ export type TestControl = {
   ownerKey: string
   config: ControlConfig
   call: Caller
-  stop: () => Promise<void>
+  started: StartedControl
+  stop: (options?: { keepData?: boolean }) => Promise<void>
 }
 
 // biome-ignore lint/suspicious/noExplicitAny: what came back is asserted on member by member, as it is
@@ -59,14 +60,17 @@ export async function startTestControl(options: {
     AERODB_WEBHOOK_ALLOW_PRIVATE: false,
     ...options.overrides,
   }
-  const { url } = await startControl(config, { log, lifecycle, ...options.dependencies })
+  const started = await startControl(config, { log, lifecycle, ...options.dependencies })
+  const { url } = started
   return {
     url,
     ownerKey,
     config,
     call: makeCaller(url, ownerKey),
-    stop: async () => {
+    started,
+    stop: async ({ keepData = false } = {}) => {
       await lifecycle.stop()
+      if (!keepData) await rm(config.AERODB_DATA_DIR, { recursive: true, force: true })
       await rm(dataDir, { recursive: true, force: true })
     },
   }
