@@ -39,4 +39,4 @@ try {
   console.error(fault instanceof Remedy ? `${fault.message}\n  Remedy: ${fault.remedy}` : fault)
   process.exitCode = 1
 }
-if (process.connected) process.disconnect()
+if (process.connected) process.disconnect?.()

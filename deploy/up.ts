@@ -120,4 +120,4 @@ try {
   console.error(`\nThe platform did not start.\n${explain(fault)}`)
   process.exitCode = 1
 }
-if (process.connected) process.disconnect()
+if (process.connected) process.disconnect?.()
