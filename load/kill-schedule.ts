@@ -1,19 +1,22 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { LoadPlatform } from './platform.ts'
 
+/** Who was killed, and when (monotonic). */
+export type Kill = { name: string; atMs: number }
+
 /** Who is killed, in turns; the databases are killed as hard as the services. */
 const VICTIMS = ['gateway', 'backend', 'metering', 'redis', 'control', 'postgres'] as const
 
 /**
  * Kills (-9) one process of the platform every `everyMs`, by the ids that `endpoints.json` names now. Only for a platform of
- * our own. `stop` resolves with the names of those that were killed.
+ * our own. `stop` resolves with those that were killed.
  */
 export function startKilling(
   platform: LoadPlatform,
   everyMs: number,
   onProgress: (text: string) => void,
-): { stop(): Promise<string[]> } {
-  const kills: string[] = []
+): { stop(): Promise<Kill[]> } {
+  const kills: Kill[] = []
   const aborter = new AbortController()
   const loop = async () => {
     for (let turn = 0; ; turn++) {
@@ -24,7 +27,7 @@ export function startKilling(
       if (pid === undefined) continue
       try {
         process.kill(pid, 'SIGKILL')
-        kills.push(name)
+        kills.push({ name, atMs: performance.now() })
         onProgress(`killed ${name}`)
       } catch {
         // It has been replaced since: the next turn takes another.

@@ -8,11 +8,14 @@ export { handleSummary } from './shared.js'
 /** Answers that are billed, by tenant; and requests that ended without an answer, which may be billed or not. */
 const answered = new Counter('answered')
 const unanswered = new Counter('unanswered')
+const failed = new Counter('failed')
 const thresholds = { leaks: ['count==0'] }
 for (let i = 0; i < tenants.length; i++) {
   thresholds[`answered{tenant:${i}}`] = ['count>=0']
   thresholds[`unanswered{tenant:${i}}`] = ['count>=0']
 }
+
+for (const status of [0, 500, 502, 503, 504]) thresholds[`failed{status:${status}}`] = ['count>=0']
 
 export const options = {
   scenarios: {
@@ -33,10 +36,11 @@ export default function () {
   const tenant = tenants[index]
   const tags = { tenant: String(index) }
   const response = anyRequest(tenant)
-  if (response.status === 0) unanswered.add(1, tags)
-  // Refusals by the gateway itself consume nothing; a 502 or 504 of a backend that died may be counted or not.
-  else if (response.status >= 500) unanswered.add(1, tags)
-  else if (response.status < 400) {
+  // Without an answer, or with a 5xx while something is away, it may have been counted or not.
+  if (response.status === 0 || response.status >= 500) {
+    unanswered.add(1, tags)
+    failed.add(1, { status: String(response.status) })
+  } else if (response.status < 400) {
     answered.add(1, tags)
     isOwn(response, tenant)
   }
