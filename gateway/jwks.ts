@@ -3,7 +3,7 @@ import { LRUCache } from 'lru-cache'
 import { Agent, type Dispatcher, request } from 'undici'
 import type { Clock } from '../runtime/clock.ts'
 import { Problem } from '../runtime/problem.ts'
-import { guardedLookup, isPublicHost } from './public-address.ts'
+import { guardedLookup, isPublicHost } from '../runtime/public-address.ts'
 
 const FRESH_MS = 10 * 60_000
 /** A token with an unknown `kid` may ask for the keys again, this often at most: that is how a rotated key is found. */
