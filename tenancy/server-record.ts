@@ -18,6 +18,11 @@ export const serverRecordSchema = z.object({
   request_login: loginSchema,
   /** Changes tenants' schemas on behalf of the schema API; owns the tenants' tables; never used for requests on rows. */
   ddl_login: loginSchema,
+  /**
+   * Reads the stream of changes for realtime (`REPLICATION`, no rights on any row); absent where a server has no logical
+   * replication.
+   */
+  replication_login: loginSchema.optional(),
   /** Connections that one backend process may hold to this server. */
   max_connections: z.number().int().positive(),
   /** Standbys that reads may go to on request (cluster tenants). */

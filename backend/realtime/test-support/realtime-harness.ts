@@ -33,8 +33,11 @@ export type TestTenant = { id: string; name: string; anonKey: string; serviceKey
 
 let nextVersion = 1
 
-export function makeTenant(name: string, overrides: Partial<TenantSnapshot> = {}): TestTenant {
-  const id = makeId('ten')
+export function makeTenant(
+  name: string,
+  overrides: Partial<TenantSnapshot> = {},
+  id: string = makeId('ten'),
+): TestTenant {
   const anonKey = makeKey('anon')
   const serviceKey = makeKey('service')
   const schema = tenantSchemaName(id)
