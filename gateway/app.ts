@@ -2,6 +2,7 @@ import type { Logger } from '../runtime/log.ts'
 import type { DirectoryReader } from '../tenancy/directory-reader.ts'
 import type { AuthenticateOptions } from './authenticate.ts'
 import { makeAuthenticate } from './authenticate.ts'
+import { makeAdmitConnection } from './connections.ts'
 import { CORS_FIELDS, isPreflight, preflightFields } from './cors.ts'
 import type { Exchange, Step } from './exchange.ts'
 import {
@@ -17,22 +18,23 @@ import { makePipeline } from './pipeline.ts'
 import { makeRateLimit, type RateLimiter } from './rate-limit.ts'
 import { makeResolveTenant } from './resolve-tenant.ts'
 import { respond, respondProblem } from './respond.ts'
-import { makeRouter } from './routes.ts'
+import { makeRouter, type Serve } from './routes.ts'
 import { checkStorageQuota } from './storage-quota.ts'
 import type { TenantEntry } from './tenant-entry.ts'
+import { type ForwardUpgradeOptions, makeForwardUpgrade } from './upgrade.ts'
 
 export type AppOptions = {
   directory: DirectoryReader<TenantEntry>
   authenticate: AuthenticateOptions
   rateLimiter: RateLimiter
   quotaKeeper: QuotaKeeper
-  forward: ForwardOptions
+  forward: ForwardOptions & ForwardUpgradeOptions
   metrics: GatewayMetrics
   log: Logger
 }
 
 /** The way of a request: by host to control, or by route through the steps of the tenant's pipeline. */
-export function makeApp(options: AppOptions): (exchange: Exchange) => void {
+export function makeApp(options: AppOptions): { serve: Serve; serveUpgrade: Serve } {
   const { directory, metrics, log } = options
   const refuse = (exchange: Exchange, fault: unknown): void => {
     const problem = respondProblem(exchange, fault)
@@ -69,10 +71,22 @@ export function makeApp(options: AppOptions): (exchange: Exchange) => void {
     refuse,
   )
 
-  return (exchange) => {
+  const serveUpgrade = makePipeline(
+    [
+      resolveTenant,
+      authenticate,
+      makeRateLimit(options.rateLimiter),
+      makeAdmitConnection(options.forward.connections),
+      makeForwardUpgrade(options.forward),
+    ],
+    refuse,
+  )
+
+  const serve: Serve = (exchange) => {
     if (exchange.hostTarget.kind === 'control') return serveControl(exchange)
     exchange.responseHeaders.push(...CORS_FIELDS)
     if (isPreflight(exchange)) servePreflight(exchange)
     else route(exchange)
   }
+  return { serve, serveUpgrade }
 }

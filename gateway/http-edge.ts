@@ -5,9 +5,11 @@ import type { Exchange } from './exchange.ts'
 import type { HostTargets } from './host.ts'
 import type { RequestIds } from './request-id.ts'
 import { respondProblem } from './respond.ts'
+import { isRealtimeUpgrade, responseOn } from './upgrade.ts'
 
 export type HttpEdgeOptions = {
   serve(exchange: Exchange): void
+  serveUpgrade(exchange: Exchange): void
   requestIds: RequestIds
   hosts: HostTargets
   clock: Clock
@@ -28,9 +30,15 @@ export function makeHttpEdge(options: HttpEdgeOptions): Server {
       insecureHTTPParser: false,
       // Two `Host` fields are refused below, with an answer of ours.
       requireHostHeader: false,
+      shouldUpgradeCallback: isRealtimeUpgrade,
     },
-    (request, response) => accept(request, response, options),
+    (request, response) => accept(toExchange(request, response, options, false), options.serve),
   )
+  server.on('upgrade', (request, socket, head) => {
+    // A client may send frames before it has the answer: they follow the handshake.
+    if (head.length > 0) socket.unshift(head)
+    accept(toExchange(request, responseOn(request, socket), options, true), options.serveUpgrade)
+  })
   // It never listens itself (the primary hands it its sockets), and Node begins to track connections when a server listens:
   // without that no head times out and no idle connection is ever closed.
   server.emit('listening')
@@ -41,8 +49,7 @@ export function makeHttpEdge(options: HttpEdgeOptions): Server {
   return server
 }
 
-function accept(request: IncomingMessage, response: ServerResponse, options: HttpEdgeOptions): void {
-  const exchange = toExchange(request, response, options)
+function accept(exchange: Exchange, serve: (exchange: Exchange) => void): void {
   if (exchange.host === '') {
     respondProblem(exchange, new Problem(400, 'invalid_host', { detail: 'Send exactly one valid Host.' }))
     return
@@ -51,14 +58,19 @@ function accept(request: IncomingMessage, response: ServerResponse, options: Htt
     respondProblem(exchange, new Problem(400, 'invalid_path', { detail: 'The path must not hold dot segments.' }))
     return
   }
-  options.serve(exchange)
+  serve(exchange)
 }
 
 /** Dot segments, plain or encoded, and backslashes: what would lead an upstream's normalisation out of the path that we checked. */
 const ESCAPES = /(?:^|[/\\])(?:\.|%2e){1,2}(?:[/\\]|$)|\\|#|%00|%5c/i
 
 /** The exchange of a request; its `host` is empty when there is not exactly one valid `Host`. */
-export function toExchange(request: IncomingMessage, response: ServerResponse, options: HttpEdgeOptions): Exchange {
+function toExchange(
+  request: IncomingMessage,
+  response: ServerResponse,
+  options: HttpEdgeOptions,
+  isUpgrade: boolean,
+): Exchange {
   const requestId = options.requestIds.next()
   let target = request.url ?? ''
   let hostHeader = countHosts(request.rawHeaders) === 1 ? (request.headers.host ?? '') : ''
@@ -88,7 +100,7 @@ export function toExchange(request: IncomingMessage, response: ServerResponse, o
     principal: undefined,
     responseHeaders: ['X-Request-Id', requestId],
     admitted: false,
-    isUpgrade: false,
+    isUpgrade,
   }
 }
 

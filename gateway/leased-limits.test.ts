@@ -37,6 +37,10 @@ async function client(): Promise<RedisClient> {
 
 /** Everybody lives but those that the test names. */
 class TestLiveness implements OwnerLiveness {
+  readonly owner: string
+  constructor(owner: string) {
+    this.owner = owner
+  }
   readonly dead: string[] = []
   readonly validUntilMs = Number.POSITIVE_INFINITY
   deadNames(): string {
@@ -54,18 +58,18 @@ async function makeWorker(clock: ManualClock, ledger: () => Promise<number>): Pr
   const redis = await client()
   const subscriber = await client()
   const owner = `owner-${++ownerNumber}`
-  const recalls = new RecallChannel(subscriber, owner)
-  await subscriber.subscribe('aerodb:limits')
-  const liveness = new TestLiveness()
+  const liveness = new TestLiveness(owner)
+  const recalls = new RecallChannel(subscriber, liveness)
   const common = { recalls, liveness, whenAway: 'local' as const, maxTenants: 1_000, clock, log }
+  await subscriber.subscribe('aerodb:limits')
   const nowMs = () => clock.nowMs()
   const limiter = new LeasedRateLimiter({
     ...common,
-    allotments: new RateAllotments({ redis, owner, leaseMs: RATE_LEASE_MS, nowMs }),
+    allotments: new RateAllotments({ redis, liveness, leaseMs: RATE_LEASE_MS, nowMs }),
   })
   const keeper = new LeasedQuotaKeeper({
     ...common,
-    leases: new QuotaLeases({ redis, owner, leaseMs: QUOTA_LEASE_MS, ledgerLagMs: 15_000, nowMs }),
+    leases: new QuotaLeases({ redis, liveness, leaseMs: QUOTA_LEASE_MS, ledgerLagMs: 15_000, nowMs }),
     countInLedger: ledger,
   })
   closers.push(async () => {
@@ -220,11 +224,11 @@ test('with Redis and the ledger away, each policy does what it says', async () =
   const clock = new ManualClock()
   const away = connectRedis({ urls: ['redis://127.0.0.1:1'], connectionName: 'test', log, whenAway: 'fail-fast' })
   clients.push(away)
-  const recalls = new RecallChannel(away, 'x')
-  const liveness = new TestLiveness()
+  const liveness = new TestLiveness('x')
+  const recalls = new RecallChannel(away, liveness)
   const common = { recalls, liveness, maxTenants: 10, clock, log }
-  const allotments = new RateAllotments({ redis: away, owner: 'x', leaseMs: 1_000 })
-  const leases = new QuotaLeases({ redis: away, owner: 'x', leaseMs: 1_000, ledgerLagMs: 1 })
+  const allotments = new RateAllotments({ redis: away, liveness, leaseMs: 1_000 })
+  const leases = new QuotaLeases({ redis: away, liveness, leaseMs: 1_000, ledgerLagMs: 1 })
   const countInLedger = () => Promise.reject(new Error('away'))
   const admitted = async (whenAway: 'local' | 'open' | 'closed') => {
     const limiter = new LeasedRateLimiter({ ...common, allotments, whenAway })

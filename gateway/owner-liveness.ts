@@ -4,11 +4,13 @@ import type { RedisClient } from '../runtime/redis.ts'
 /** How often an owner of leases says that it lives, and for how long that is believed. */
 const BEAT_MS = 1_000
 const BELIEVED_FOR_MS = 3_000
-/** For how long a dead owner is named to the scripts: longer than any lease. */
+/** For how long an owner that was found dead is named to the scripts: an owner that was not dead has another name by then. */
 const NAMED_FOR_MS = 300_000
 
 /** Who of the owners of leases lives. */
 export type OwnerLiveness = {
+  /** The name under which this process holds leases. It changes when others may have taken the old one for dead. */
+  readonly owner: string
   /** This owner's leases may be used until then (monotonic): later, others may have taken it for dead. */
   readonly validUntilMs: number
   /** Owners known to be dead, separated by spaces. */
@@ -24,17 +26,29 @@ export type OwnerLiveness = {
  */
 export class HeartbeatLiveness implements OwnerLiveness {
   readonly #redis: RedisClient
-  readonly #owner: string
+  readonly #process: string
   readonly #clock: Clock
   readonly #dead = new Map<string, number>()
+  readonly #onRebirth: (() => void)[] = []
   #deadNames = ''
+  #life = 1
   #timer: NodeJS.Timeout | undefined
   validUntilMs = 0
 
-  constructor(options: { redis: RedisClient; owner: string; clock: Clock }) {
+  /** @param options.process names the process; its lives are numbered. */
+  constructor(options: { redis: RedisClient; process: string; clock: Clock }) {
     this.#redis = options.redis
-    this.#owner = options.owner
+    this.#process = options.process
     this.#clock = options.clock
+  }
+
+  get owner(): string {
+    return `${this.#process}.${this.#life}`
+  }
+
+  /** Calls `listener` when a new life begins: what was leased in the last one is not ours any more. */
+  onRebirth(listener: () => void): void {
+    this.#onRebirth.push(listener)
   }
 
   /** Beats now and from now on; does not fail while Redis is away. */
@@ -46,9 +60,12 @@ export class HeartbeatLiveness implements OwnerLiveness {
 
   async beat(): Promise<void> {
     const sentMs = this.#clock.monotonicMs()
+    if (this.validUntilMs > 0 && sentMs >= this.validUntilMs) this.#beginLife()
+    const { owner } = this
     try {
-      await this.#redis.set(keyOf(this.#owner), '1', 'PX', BELIEVED_FOR_MS)
-      this.validUntilMs = sentMs + BELIEVED_FOR_MS
+      await this.#redis.set(keyOf(owner), '1', 'PX', BELIEVED_FOR_MS)
+      // A life that a later beat has ended stays ended.
+      if (owner === this.owner) this.validUntilMs = sentMs + BELIEVED_FOR_MS
     } catch {
       // Redis is away: the leases are used until others may take us for dead, then each limit's policy decides.
     }
@@ -57,12 +74,23 @@ export class HeartbeatLiveness implements OwnerLiveness {
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     this.validUntilMs = 0
-    await this.#redis.del(keyOf(this.#owner)).catch(() => {})
+    await this.#redis.del(keyOf(this.owner)).catch(() => {})
   }
 
-  declareDead(owner: string): void {
+  /** A process of this gateway has ended: its last life need not be waited for. (It had mostly one.) */
+  declareProcessDead(process: string): void {
+    this.#declareDead(`${process}.1`)
+  }
+
+  #declareDead(owner: string): void {
     this.#dead.set(owner, performance.now() + NAMED_FOR_MS)
     this.#deadNames = [...this.#dead.keys()].join(' ')
+  }
+
+  #beginLife(): void {
+    this.validUntilMs = 0
+    this.#life++
+    for (const listener of this.#onRebirth) listener()
   }
 
   deadNames(): string {
@@ -81,7 +109,7 @@ export class HeartbeatLiveness implements OwnerLiveness {
     const found = await Promise.all(
       unknown.map(async (owner) => {
         const isAlive = (await this.#redis.exists(keyOf(owner))) === 1
-        if (!isAlive) this.declareDead(owner)
+        if (!isAlive) this.#declareDead(owner)
         return !isAlive
       }),
     )

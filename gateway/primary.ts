@@ -4,7 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { MetricObject } from 'prom-client'
 import type { Logger } from '../runtime/log.ts'
-import { type FromWorker, GATEWAY_ID_VARIABLE, ownerName, type ToWorker } from './worker-messages.ts'
+import { type FromWorker, GATEWAY_ID_VARIABLE, processName, type ToWorker } from './worker-messages.ts'
 
 /** Connections that wait for a worker while none serves; more are refused. */
 const MAX_WAITING = 1_024
@@ -39,8 +39,8 @@ export class Primary {
   readonly #waiting: Socket[] = []
   readonly #collecting = new Map<number, (worker: ChildProcess, metrics: MetricObject[]) => void>()
   readonly #gatewayId = randomBytes(8).toString('hex')
-  /** Owners of leases that died lately, the last ones. */
-  readonly #deadOwners: string[] = []
+  /** Workers that died lately. */
+  readonly #deadProcesses: string[] = []
   #nextCollection = 1
   #turn = 0
   #isStopping = false
@@ -163,21 +163,21 @@ export class Primary {
 
   #becameReady(worker: Worker): void {
     worker.isReady = true
-    if (this.#deadOwners.length > 0) this.#tellDeadOwners([worker])
+    if (this.#deadProcesses.length > 0) this.#tellDeadProcesses([worker])
     for (const socket of this.#waiting.splice(0)) this.#handOver(socket)
     this.#options.onChange()
   }
 
-  #tellDeadOwners(workers: readonly Worker[]): void {
-    const message: ToWorker = { type: 'dead-owners', owners: this.#deadOwners }
+  #tellDeadProcesses(workers: readonly Worker[]): void {
+    const message: ToWorker = { type: 'dead-processes', processes: this.#deadProcesses }
     for (const { child } of workers) child.send(message, () => {})
   }
 
   #exited(worker: Worker, code: number | null, signal: NodeJS.Signals | null): void {
     this.#workers.delete(worker)
-    if (worker.child.pid !== undefined) this.#deadOwners.push(ownerName(this.#gatewayId, worker.child.pid))
-    if (this.#deadOwners.length > 16) this.#deadOwners.shift()
-    this.#tellDeadOwners(this.#serving())
+    if (worker.child.pid !== undefined) this.#deadProcesses.push(processName(this.#gatewayId, worker.child.pid))
+    if (this.#deadProcesses.length > 16) this.#deadProcesses.shift()
+    this.#tellDeadProcesses(this.#serving())
     if (this.#isStopping || worker.isLeaving) return
     this.#options.log.warn({ worker: worker.child.pid, code, signal }, 'a worker is gone: starting another')
     this.#options.onChange()

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { RedisClient } from '../runtime/redis.ts'
+import type { OwnerLiveness } from './owner-liveness.ts'
 import { RECALL_CHANNEL } from './recall-channel.ts'
 import { RedisScript } from './redis-script.ts'
 
@@ -135,7 +136,8 @@ export type QuotaAnswer = {
 
 export type QuotaLeasesOptions = {
   redis: RedisClient
-  owner: string
+  /** Names the owner as it is called now. */
+  liveness: Pick<OwnerLiveness, 'owner'>
   leaseMs: number
   /** After so long the ledger holds every request that was answered before. */
   ledgerLagMs: number
@@ -155,13 +157,13 @@ export class QuotaLeases {
     key: string,
     request: { epoch: string; quota: number; spent: number; needed: number; most: number; deadOwners: string },
   ): Promise<QuotaAnswer> {
-    const { redis, owner, leaseMs, ledgerLagMs } = this.#options
+    const { redis, liveness, leaseMs, ledgerLagMs } = this.#options
     const { epoch, quota, spent, needed, most, deadOwners } = request
     const answer = await ASK.run(
       redis,
       key,
       this.#now(),
-      owner,
+      liveness.owner,
       deadOwners,
       ledgerLagMs,
       epoch,
@@ -184,8 +186,8 @@ export class QuotaLeases {
 
   /** Reports what was used and gives the rest of the lease back. */
   async report(key: string, epoch: string, spent: number): Promise<void> {
-    const { redis, owner, ledgerLagMs } = this.#options
-    await REPORT.run(redis, key, this.#now(), owner, '', ledgerLagMs, epoch, spent)
+    const { redis, liveness, ledgerLagMs } = this.#options
+    await REPORT.run(redis, key, this.#now(), liveness.owner, '', ledgerLagMs, epoch, spent)
   }
 
   /** Makes a missing counter from the ledger's count. */

@@ -1,4 +1,5 @@
 import type { RedisClient } from '../runtime/redis.ts'
+import type { OwnerLiveness } from './owner-liveness.ts'
 import { RECALL_CHANNEL } from './recall-channel.ts'
 import { RedisScript } from './redis-script.ts'
 
@@ -83,7 +84,8 @@ export type AllotmentAnswer = {
 
 export type AllotmentsOptions = {
   redis: RedisClient
-  owner: string
+  /** Names the owner as it is called now. */
+  liveness: Pick<OwnerLiveness, 'owner'>
   leaseMs: number
   /** The clock that leases are written by; Redis' own unless a test gives one. */
   nowMs?: () => number
@@ -106,11 +108,11 @@ export class RateAllotments {
     ownFreeInMs: number,
     deadOwners: string,
   ): Promise<AllotmentAnswer> {
-    const { redis, owner, leaseMs } = this.#options
+    const { redis, liveness, leaseMs } = this.#options
     const answer = await ASK.run(
       redis,
       keyOf(tenantId),
-      owner,
+      liveness.owner,
       limit,
       wanted,
       needed,
@@ -125,11 +127,11 @@ export class RateAllotments {
 
   /** Keeps `slots` and gives the rest back. */
   async release(tenantId: string, slots: number, ownFreeInMs: number, leaseLeftMs: number): Promise<void> {
-    const { redis, owner } = this.#options
+    const { redis, liveness } = this.#options
     await RELEASE.run(
       redis,
       keyOf(tenantId),
-      owner,
+      liveness.owner,
       slots,
       Math.floor(ownFreeInMs),
       Math.max(0, Math.ceil(leaseLeftMs)),

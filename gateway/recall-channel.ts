@@ -1,4 +1,5 @@
 import type { RedisClient } from '../runtime/redis.ts'
+import type { OwnerLiveness } from './owner-liveness.ts'
 
 /** Where limits that are leased speak to each other: `<limit> <verb> <tenant id> <owner>`. */
 export const RECALL_CHANNEL = 'aerodb:limits'
@@ -16,13 +17,13 @@ export type RecallListener = {
  */
 export class RecallChannel {
   readonly #subscriber: RedisClient
-  readonly #owner: string
+  readonly #liveness: Pick<OwnerLiveness, 'owner'>
   readonly #listeners = new Map<string, RecallListener>()
   readonly #onMessage: (channel: string, text: string) => void
 
-  constructor(subscriber: RedisClient, owner: string) {
+  constructor(subscriber: RedisClient, liveness: Pick<OwnerLiveness, 'owner'>) {
     this.#subscriber = subscriber
-    this.#owner = owner
+    this.#liveness = liveness
     this.#onMessage = (channel, text) => {
       if (channel === RECALL_CHANNEL) this.#dispatch(text)
     }
@@ -42,7 +43,7 @@ export class RecallChannel {
 
   #dispatch(text: string): void {
     const [limit = '', verb, tenantId = '', owner] = text.split(' ')
-    if (owner === this.#owner) return
+    if (owner === this.#liveness.owner) return
     const listener = this.#listeners.get(limit)
     if (verb === 'recall') listener?.onRecall(tenantId)
     else if (verb === 'answer') listener?.onAnswer(tenantId)

@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
-import { LinkClient, LinkLostError, type ResponseEvents } from '../runtime/link/link-client.ts'
+import { LinkClient } from '../runtime/link/link-client.ts'
+import { LinkLostError, type ResponseEvents } from '../runtime/link/link-connection.ts'
 import type { StreamSide } from '../runtime/link/stream-side.ts'
 import { dialLink } from '../runtime/link/upgrade.ts'
 import {
@@ -40,8 +41,8 @@ export class LinkUpstream implements Upstream {
   send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
     const client = this.#clients[this.#next++ % this.#clients.length]
     if (client === undefined) throw new Error('A link has at least one connection')
-    const call = new LinkCall(handler, this.#headTimeoutMs)
-    call.begin(client, request)
+    const call = new LinkCall(client, request, handler, this.#headTimeoutMs)
+    call.begin()
     return call
   }
 
@@ -53,6 +54,8 @@ export class LinkUpstream implements Upstream {
 
 /** One request on its stream: both directions with backpressure, and what came while the client was slow. */
 class LinkCall implements UpstreamCall, ResponseEvents {
+  readonly #client: LinkClient
+  readonly #request: UpstreamRequest
   readonly #handler: UpstreamHandler
   readonly #headTimeoutMs: number
   #side: StreamSide | undefined
@@ -63,14 +66,18 @@ class LinkCall implements UpstreamCall, ResponseEvents {
   /** What arrived while paused; its bytes are granted anew only when it has gone on its way. */
   #held: Buffer[] = []
   #endIsHeld = false
+  #wasRetried = false
 
-  constructor(handler: UpstreamHandler, headTimeoutMs: number) {
+  constructor(client: LinkClient, request: UpstreamRequest, handler: UpstreamHandler, headTimeoutMs: number) {
+    this.#client = client
+    this.#request = request
     this.#handler = handler
     this.#headTimeoutMs = headTimeoutMs
   }
 
-  begin(client: LinkClient, { method, target, headers, body }: UpstreamRequest): void {
-    const side = client.request([method, target, ...headers], this)
+  begin(): void {
+    const { method, target, headers, body } = this.#request
+    const side = this.#client.request([method, target, ...headers], this)
     this.#side = side
     this.#timer = setTimeout(() => this.#timedOut(), this.#headTimeoutMs)
     if (body === null) {
@@ -133,7 +140,15 @@ class LinkCall implements UpstreamCall, ResponseEvents {
   }
 
   onReset(fault: Error): void {
-    const kind = fault instanceof LinkLostError && fault.neverSent ? 'connect' : 'broken'
+    const wasTaken = !(fault instanceof LinkLostError && fault.neverSent)
+    // The backend took nothing of it (it is being replaced, say), and there is no body that could be half gone.
+    if (!wasTaken && !this.#wasRetried && !this.#isOver && this.#request.body === null) {
+      this.#wasRetried = true
+      clearTimeout(this.#timer)
+      this.begin()
+      return
+    }
+    const kind = wasTaken ? 'broken' : 'connect'
     this.#fail(new UpstreamFault(kind, fault), false)
   }
 

@@ -5,13 +5,13 @@ export type ToWorker =
   | { type: 'connection' }
   | { type: 'collect-metrics'; id: number }
   /** Workers that died: their leases need not be waited for. */
-  | { type: 'dead-owners'; owners: readonly string[] }
+  | { type: 'dead-processes'; processes: readonly string[] }
 
 /** From a worker to the primary; `ready` comes from the lifecycle. */
 export type FromWorker = { type: 'ready' } | { type: 'metrics'; id: number; metrics: MetricObject[] }
 
 /** The name under which a worker holds leases in Redis: unique over gateways and their lives. */
-export function ownerName(gatewayId: string, pid: number): string {
+export function processName(gatewayId: string, pid: number): string {
   return `${gatewayId}:${pid}`
 }
 

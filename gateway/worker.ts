@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
+import { Agent } from 'undici'
 import { openSpool } from '../metering/spool.ts'
 import { systemClock } from '../runtime/clock.ts'
 import { connectRedis, whenRedisReady } from '../runtime/redis.ts'
@@ -12,6 +13,7 @@ import { LastKnownGood } from '../tenancy/last-known-good.ts'
 import { RequestContextCodec } from '../tenancy/request-context.ts'
 import { makeApp } from './app.ts'
 import type { GatewayConfig } from './config.ts'
+import { ConnectionKeeper } from './connection-keeper.ts'
 import { HostTargets } from './host.ts'
 import { makeHttpEdge } from './http-edge.ts'
 import { JwksCache } from './jwks.ts'
@@ -31,7 +33,8 @@ import { PipelinedUpstream } from './upstream-pipelined.ts'
 import { UndiciUpstream } from './upstream-undici.ts'
 import { Upstreams } from './upstreams.ts'
 import { JwtVerifier } from './verify-jwt.ts'
-import { type FromWorker, GATEWAY_ID_VARIABLE, ownerName, type ToWorker } from './worker-messages.ts'
+import { WebSocketTunnels } from './websocket-tunnels.ts'
+import { type FromWorker, GATEWAY_ID_VARIABLE, processName, type ToWorker } from './worker-messages.ts'
 
 /** How long a command may take before its limit's policy for Redis being away decides. */
 const REDIS_TIMEOUT_MS = 250
@@ -86,36 +89,52 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
     new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET),
     clock,
   )
-  const owner = ownerName(process.env[GATEWAY_ID_VARIABLE] ?? randomUUID(), process.pid)
-  const recalls = new RecallChannel(subscriber, owner)
-  const liveness = new HeartbeatLiveness({ redis, owner, clock })
+  const liveness = new HeartbeatLiveness({
+    redis,
+    process: processName(process.env[GATEWAY_ID_VARIABLE] ?? randomUUID(), process.pid),
+    clock,
+  })
+  const recalls = new RecallChannel(subscriber, liveness)
   const leased = { recalls, liveness, maxTenants: config.AERODB_GATEWAY_MAX_TENANTS, clock, log }
   const rateLimiter = new LeasedRateLimiter({
     ...leased,
-    allotments: new RateAllotments({ redis, owner, leaseMs: RATE_LEASE_MS }),
+    allotments: new RateAllotments({ redis, liveness, leaseMs: RATE_LEASE_MS }),
     whenAway: config.AERODB_GATEWAY_RATE_LIMIT_WHEN_REDIS_AWAY,
   })
   const quotaKeeper = new LeasedQuotaKeeper({
     ...leased,
-    leases: new QuotaLeases({ redis, owner, leaseMs: QUOTA_LEASE_MS, ledgerLagMs: LEDGER_LAG_MS }),
+    leases: new QuotaLeases({ redis, liveness, leaseMs: QUOTA_LEASE_MS, ledgerLagMs: LEDGER_LAG_MS }),
     countInLedger,
     whenAway: config.AERODB_GATEWAY_QUOTA_WHEN_REDIS_AWAY,
   })
+  const connectionKeeper = new ConnectionKeeper({
+    redis,
+    liveness,
+    whenAway: config.AERODB_GATEWAY_CONNECTIONS_WHEN_REDIS_AWAY,
+    log,
+  })
   lifecycle.onStop('leases', async () => {
-    await Promise.all([rateLimiter.close(), quotaKeeper.close()])
+    await Promise.all([rateLimiter.close(), quotaKeeper.close(), connectionKeeper.close()])
     recalls.stop()
     await liveness.stop()
   })
+  const forgetLeases = (): void => {
+    rateLimiter.forgetLeases()
+    quotaKeeper.forgetLeases()
+    connectionKeeper.announceAll()
+  }
+  liveness.onRebirth(forgetLeases)
   let wasReady = redis.status === 'ready'
   redis.on('ready', () => {
     void liveness.beat()
-    if (wasReady) {
-      rateLimiter.forgetLeases()
-      quotaKeeper.forgetLeases()
-    }
+    // Redis may have lost what was leased.
+    if (wasReady) forgetLeases()
     wasReady = true
   })
-  const serve = makeApp({
+  const tunnels = new WebSocketTunnels()
+  const upgradeAgent = new Agent({ connections: null, pipelining: 1, connectTimeout: 3_000 })
+  lifecycle.onStop('upgrades', () => upgradeAgent.destroy())
+  const { serve, serveUpgrade } = makeApp({
     directory,
     authenticate: {
       jwt: new JwtVerifier({ sealer: new Sealer(config.AERODB_ENCRYPTION_KEYS), jwks, clock }),
@@ -126,6 +145,10 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
     forward: {
       upstreams,
       control,
+      upgradeDispatcher: upgradeAgent,
+      tunnels,
+      connections: connectionKeeper,
+      usage: spool,
       codec: new RequestContextCodec(config.AERODB_INTERNAL_SECRET),
       clock,
       beforeLastByte(exchange, outcome, done) {
@@ -141,12 +164,13 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
   })
   const server = makeHttpEdge({
     serve,
+    serveUpgrade,
     requestIds: new RequestIds(),
     hosts: new HostTargets(config.AERODB_DOMAIN),
     clock,
   })
   const sockets = new Set<Socket>()
-  lifecycle.onStop('server', () => drain(server, sockets))
+  lifecycle.onStop('server', () => drain(server, sockets, tunnels))
 
   process.on('message', (message: ToWorker, socket: Socket | undefined) => {
     if (message.type === 'connection' && socket !== undefined) {
@@ -155,8 +179,8 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
       socket.setNoDelay(true)
       server.emit('connection', socket)
       socket.resume()
-    } else if (message.type === 'dead-owners') {
-      for (const dead of message.owners) liveness.declareDead(dead)
+    } else if (message.type === 'dead-processes') {
+      for (const dead of message.processes) liveness.declareProcessDead(dead)
     } else if (message.type === 'collect-metrics') {
       void metrics.registry.getMetricsAsJSON().then((collected) => {
         const answer: FromWorker = { type: 'metrics', id: message.id, metrics: collected }
@@ -177,8 +201,12 @@ function connectUpstream(origin: string, pipelining: number): Upstream {
 }
 
 /** Lets requests under way end, tells keep-alive connections to close, and resolves when none is left. */
-async function drain(server: ReturnType<typeof makeHttpEdge>, sockets: ReadonlySet<Socket>): Promise<void> {
-  server.emit('draining')
+async function drain(
+  server: ReturnType<typeof makeHttpEdge>,
+  sockets: ReadonlySet<Socket>,
+  tunnels: WebSocketTunnels,
+): Promise<void> {
+  await tunnels.close()
   for (;;) {
     server.closeIdleConnections()
     if (sockets.size === 0) return
