@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { RequestListener, ServerResponse } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
 import { renderProblems, requestIdMiddleware } from '../runtime/hono-service.ts'
+import type { LinkHandler } from '../runtime/link/link-server.ts'
 import type { Logger } from '../runtime/log.ts'
 import { asProblem, PROBLEM_CONTENT_TYPE, toProblemDocument } from '../runtime/problem.ts'
 import { CONTEXT_HEADER } from '../tenancy/request-context.ts'
 import type { Catalogues } from './catalogue/catalogues.ts'
 import { healthApi } from './health.ts'
 import { readBody } from './http-body.ts'
+import { makeLinkHandler, type RequestHead } from './link.ts'
 import { contextStatement } from './postgres/principal.ts'
 import type { Servers } from './postgres/servers.ts'
 import type { RequestContexts, TenantVariables } from './request-contexts.ts'
@@ -29,17 +31,36 @@ export type AppOptions = {
 }
 
 const REST = '/rest/v1'
+const READ_ONLY = { text: `select set_config('transaction_read_only', 'on', true)`, values: [] }
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/
 
-/** The service as a listener: rows (`/rest/v1`) straight over Node's HTTP, for speed; all else through Hono. */
-export function makeApp(options: AppOptions): RequestListener {
-  const others = getRequestListener(makeHonoApp(options).fetch, { overrideGlobalObjects: false })
-  return (request, response) => {
-    const url = request.url ?? '/'
-    const isRest = url.startsWith(REST) && (url.length === REST.length || '/?'.includes(url.charAt(REST.length)))
-    if (isRest) void serveRest(options, request, response)
-    else void others(request, response)
+/** The service as its two ways in take it: Node's HTTP server, and the link to the gateways. */
+export type App = { listener: RequestListener; link: LinkHandler }
+
+/** Rows (`/rest/v1`) are served straight, for speed; all else goes through Hono. */
+export function makeApp(options: AppOptions): App {
+  const hono = makeHonoApp(options)
+  const others = getRequestListener(hono.fetch, { overrideGlobalObjects: false })
+  const serve = (head: RequestHead, readWholeBody: () => Promise<string>) => answerRest(options, head, readWholeBody)
+  return {
+    listener: (request, response) => {
+      const { method = 'GET', url = '/', headers } = request
+      if (!isRest(url)) return void others(request, response)
+      const answering = serve({ method, url, headers }, () => readBody(request, options.maxBodyBytes))
+      void answering.then((answer) => send(response, answer))
+    },
+    link: makeLinkHandler({
+      isRest,
+      serve,
+      fetch: hono.fetch,
+      onFault: (fault) => problemAnswer(fault, randomUUID(), options.log),
+      maxBodyBytes: options.maxBodyBytes,
+    }),
   }
+}
+
+function isRest(url: string): boolean {
+  return url.startsWith(REST) && (url.length === REST.length || '/?'.includes(url.charAt(REST.length)))
 }
 
 function makeHonoApp({ contexts, servers, catalogues, log }: AppOptions) {
@@ -59,56 +80,66 @@ function makeHonoApp({ contexts, servers, catalogues, log }: AppOptions) {
   return app
 }
 
-async function serveRest(options: AppOptions, request: IncomingMessage, response: ServerResponse): Promise<void> {
-  const inbound = request.headers['x-request-id']
+/** What is sent for a request on rows: with the request id, and a body only where the method and status allow one. */
+async function answerRest(
+  options: AppOptions,
+  { method, url, headers }: RequestHead,
+  readWholeBody: () => Promise<string>,
+): Promise<RestResponse> {
+  const inbound = headers['x-request-id']
   const requestId = typeof inbound === 'string' && REQUEST_ID.test(inbound) ? inbound : randomUUID()
+  let answer: RestResponse
   try {
-    const caller = options.contexts.read(request.headers)
-    const method = request.method ?? 'GET'
+    const caller = options.contexts.read(headers)
     const hasBody = method !== 'GET' && method !== 'HEAD'
-    const body = hasBody ? await readBody(request, options.maxBodyBytes) : ''
+    const body = hasBody ? await readWholeBody() : ''
     const server = options.servers.peek(caller.server) ?? (await options.servers.find(caller.server))
-    const url = request.url ?? REST
     const question = url.indexOf('?')
     const { principal } = caller
     const quota = caller.context.quotas.storage_bytes
     const run: RunStatement = (statement, access) =>
       access === 'write' && quota !== null
         ? options.gate.runWrite(server, principal, quota, Buffer.byteLength(body), statement)
-        : server.requests.run(principal.tenantId, [contextStatement(principal), statement])
-    const answer = await options.rest.handle(
+        : server.requests.run(principal.tenantId, [
+            contextStatement(principal),
+            ...(access === 'read-only' ? [READ_ONLY] : []),
+            statement,
+          ])
+    answer = await options.rest.handle(
       {
         method,
         path: question < 0 ? url.slice(REST.length) : url.slice(REST.length, question),
         search: question < 0 ? '' : url.slice(question + 1),
-        headers: request.headers,
+        headers,
         body,
       },
       { server, principal, run },
     )
-    send(response, requestId, answer, method)
   } catch (fault) {
-    const problem = asProblem(fault)
-    if (problem.status >= 500)
-      options.log.error({ err: problem.cause ?? problem, code: problem.code, request_id: requestId }, 'request failed')
-    send(
-      response,
-      requestId,
-      {
-        status: problem.status,
-        headers: { ...problem.headers, 'Content-Type': PROBLEM_CONTENT_TYPE },
-        body: JSON.stringify(toProblemDocument(problem, requestId)),
-      },
-      request.method ?? 'GET',
-    )
+    answer = problemAnswer(fault, requestId, options.log)
+  }
+  const mayHaveBody = method !== 'HEAD' && answer.status !== 204
+  const length = mayHaveBody ? { 'Content-Length': String(Buffer.byteLength(answer.body)) } : {}
+  return {
+    status: answer.status,
+    headers: { ...answer.headers, 'X-Request-Id': requestId, ...length },
+    body: mayHaveBody ? answer.body : '',
   }
 }
 
-function send(response: ServerResponse, requestId: string, answer: RestResponse, method: string): void {
+function problemAnswer(fault: unknown, requestId: string, log: Logger): RestResponse {
+  const problem = asProblem(fault)
+  if (problem.status >= 500)
+    log.error({ err: problem.cause ?? problem, code: problem.code, request_id: requestId }, 'request failed')
+  return {
+    status: problem.status,
+    headers: { ...problem.headers, 'Content-Type': PROBLEM_CONTENT_TYPE },
+    body: JSON.stringify(toProblemDocument(problem, requestId)),
+  }
+}
+
+function send(response: ServerResponse, answer: RestResponse): void {
   if (response.destroyed) return
-  const headers: Record<string, string | number> = { ...answer.headers, 'X-Request-Id': requestId }
-  const mayHaveBody = method !== 'HEAD' && answer.status !== 204
-  if (mayHaveBody) headers['Content-Length'] = Buffer.byteLength(answer.body)
-  response.writeHead(answer.status, headers)
-  response.end(mayHaveBody ? answer.body : undefined)
+  response.writeHead(answer.status, answer.headers)
+  response.end(answer.body === '' ? undefined : answer.body)
 }

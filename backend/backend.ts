@@ -1,13 +1,16 @@
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { createServer, type IncomingMessage, type Server } from 'node:http'
+import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { startShipper } from '../metering/shipper.ts'
 import { openSpool } from '../metering/spool.ts'
 import { systemClock } from '../runtime/clock.ts'
 import type { Lifecycle } from '../runtime/lifecycle.ts'
+import { type LinkHandler, type ServedLink, serveLink } from '../runtime/link/link-server.ts'
+import { acceptLink, asksForLink } from '../runtime/link/upgrade.ts'
 import type { Logger } from '../runtime/log.ts'
 import { connectRedis, whenRedisReady } from '../runtime/redis.ts'
 import { Sealer } from '../runtime/seal.ts'
+import { ServiceTokenCodec } from '../runtime/service-token.ts'
 import { DirectoryReader } from '../tenancy/directory-reader.ts'
 import { LastKnownGood } from '../tenancy/last-known-good.ts'
 import { RequestContextCodec } from '../tenancy/request-context.ts'
@@ -89,7 +92,7 @@ export async function startBackend(options: {
   sampler.start()
   lifecycle.onStop('sampler', () => sampler.stop())
 
-  const listener = makeApp({
+  const app = makeApp({
     contexts: new RequestContexts(new RequestContextCodec(config.AERODB_INTERNAL_SECRET), systemClock),
     servers,
     catalogues,
@@ -98,7 +101,8 @@ export async function startBackend(options: {
     maxBodyBytes: config.AERODB_BACKEND_MAX_BODY_BYTES,
     log,
   })
-  const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 60_000, maxHeaderSize: 65_536 }, listener)
+  const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 60_000, maxHeaderSize: 65_536 }, app.listener)
+  const links = acceptLinks(server, app.link, new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(config.AERODB_BACKEND_PORT, config.AERODB_BACKEND_HOST, resolve)
@@ -106,8 +110,20 @@ export async function startBackend(options: {
   lifecycle.onStop('http', async () => {
     const closed = new Promise((resolve) => server.close(resolve))
     server.closeIdleConnections()
-    await closed
+    await Promise.all([closed, ...[...links].map((link) => link.drain())])
   })
   const { port } = server.address() as AddressInfo
   return { url: `http://${config.AERODB_BACKEND_HOST}:${port}` }
+}
+
+/** Grants links to the gateways on the HTTP server's port. @returns the links that are open now. */
+function acceptLinks(server: Server, handler: LinkHandler, codec: ServiceTokenCodec): ReadonlySet<ServedLink> {
+  const links = new Set<ServedLink>()
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, rest: Buffer) => {
+    if (!asksForLink(request) || !acceptLink(request, socket, codec, systemClock.nowMs())) return
+    const link = serveLink(socket, handler, rest)
+    links.add(link)
+    socket.once('close', () => links.delete(link))
+  })
+  return links
 }

@@ -11,9 +11,10 @@
  * | end    | nothing: the sender's side of the stream is over                                               |
  * | reset  | nothing: the sender wants no more of this stream, and sends no more of it                      |
  * | window | u32: so many more bytes of data may be sent on this stream                                     |
+ * | refuse | nothing: the server is about to end and took nothing of this stream; it may be sent elsewhere    |
  */
 export const FRAME_HEADER_BYTES = 9
-export const FrameType = { head: 1, data: 2, end: 3, reset: 4, window: 5 } as const
+export const FrameType = { head: 1, data: 2, end: 3, reset: 4, window: 5, refuse: 6 } as const
 export type FrameType = (typeof FrameType)[keyof typeof FrameType]
 
 /** Bytes that may be under way on a stream before its receiver has taken them. */
@@ -62,6 +63,10 @@ export class FrameWriter {
 
   reset(stream: number): void {
     this.#begin(FrameType.reset, stream, 0)
+  }
+
+  refuse(stream: number): void {
+    this.#begin(FrameType.refuse, stream, 0)
   }
 
   window(stream: number, bytes: number): void {

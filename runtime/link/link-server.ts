@@ -20,23 +20,38 @@ export type LinkHandler = (request: LinkRequest) => StreamEvents
 /** Streams that one connection may have open; a peer that opens more is refused with a reset. */
 const MAX_STREAMS = 10_000
 
+/** A connection that is served. */
+export type ServedLink = {
+  /** Takes no new stream from now on, and resolves when those under way have ended; then the connection is closed. */
+  drain(): Promise<void>
+}
+
 /**
  * Serves one connection of a link until it closes. A handler that throws loses its own stream only; a peer that breaks the
  * protocol loses the connection.
  * @param rest bytes that came with the request that opened the link.
  */
-export function serveLink(socket: Socket, handler: LinkHandler, rest: Buffer = Buffer.alloc(0)): void {
+export function serveLink(socket: Socket, handler: LinkHandler, rest: Buffer = Buffer.alloc(0)): ServedLink {
   const streams = new Map<number, StreamSide>()
+  const drained = Promise.withResolvers<void>()
+  let isDraining = false
   const writer = new FrameWriter((bytes) => {
     if (!socket.destroyed) socket.write(bytes)
   })
+  const endWhenDrained = () => {
+    if (!isDraining || streams.size > 0) return
+    writer.flush()
+    socket.end()
+    drained.resolve()
+  }
   const onClosed = (id: number) => {
     streams.delete(id)
+    endWhenDrained()
   }
 
   const open = (id: number, payload: Buffer) => {
     if (streams.has(id)) throw new LinkProtocolError('A stream was opened twice')
-    if (streams.size >= MAX_STREAMS) return writer.reset(id)
+    if (isDraining || streams.size >= MAX_STREAMS) return writer.refuse(id)
     const [method = '', path = '', ...headers] = readHead(payload)
     let events: StreamEvents | undefined
     let hasHead = false
@@ -88,5 +103,13 @@ export function serveLink(socket: Socket, handler: LinkHandler, rest: Buffer = B
   socket.once('close', () => {
     const fault = new Error('The connection to the client was lost')
     for (const side of [...streams.values()]) side.receiveReset(fault)
+    drained.resolve()
   })
+  return {
+    drain() {
+      isDraining = true
+      endWhenDrained()
+      return drained.promise
+    },
+  }
 }

@@ -5,7 +5,7 @@ import { afterEach, expect, test } from 'vitest'
 import { ServiceTokenCodec } from '../service-token.ts'
 import { FrameReader, FrameType, FrameWriter, INITIAL_WINDOW_BYTES, readHead } from './frames.ts'
 import { LinkClient } from './link-client.ts'
-import { type LinkHandler, serveLink } from './link-server.ts'
+import { type LinkHandler, type ServedLink, serveLink } from './link-server.ts'
 import { acceptLink, asksForLink, dialLink } from './upgrade.ts'
 
 const codec = new ServiceTokenCodec('s'.repeat(32))
@@ -17,13 +17,16 @@ afterEach(() => {
   for (const close of closers.splice(0)) close()
 })
 
-async function start(handler: LinkHandler): Promise<{ client: LinkClient; sockets: Set<Socket>; server: Server }> {
+async function start(
+  handler: LinkHandler,
+): Promise<{ client: LinkClient; sockets: Set<Socket>; links: ServedLink[]; server: Server }> {
   const sockets = new Set<Socket>()
+  const links: ServedLink[] = []
   const server = createServer((_request, response) => response.writeHead(404).end())
   server.on('upgrade', (request: IncomingMessage, socket: Socket, rest: Buffer) => {
     if (!asksForLink(request) || !acceptLink(request, socket, codec, Date.now())) return
     sockets.add(socket)
-    serveLink(socket, handler, rest)
+    links.push(serveLink(socket, handler, rest))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   const address = server.address()
@@ -34,7 +37,7 @@ async function start(handler: LinkHandler): Promise<{ client: LinkClient; socket
     for (const socket of sockets) socket.destroy()
     server.close()
   })
-  return { client, sockets, server }
+  return { client, sockets, links, server }
 }
 
 type Result = { status: number; headers: string[]; body: Buffer }
@@ -210,6 +213,27 @@ test('a server that cannot be reached never got a byte', async () => {
   const { client, server } = await start(echo)
   server.close()
   await expect(call(client, ['GET', '/'])).rejects.toMatchObject({ name: 'LinkLostError', neverSent: true })
+})
+
+test('a server that drains ends what it has, and refuses the rest as never taken', async () => {
+  const finish = Promise.withResolvers<void>()
+  const { client, links } = await start((request) => {
+    if (request.path !== '/slow') return echo(request)
+    void finish.promise.then(() => {
+      request.respond(200, [])
+      request.side.end()
+    })
+    return { onData: () => {}, onEnd: () => {}, onReset: () => {}, onDrain: () => {} }
+  })
+  const slow = call(client, ['GET', '/slow'])
+  await expect.poll(() => links.length).toBe(1)
+  await call(client, ['GET', '/quick'])
+  const drained = links[0]?.drain()
+  await expect(call(client, ['GET', '/late'])).rejects.toMatchObject({ neverSent: true })
+  finish.resolve()
+  expect((await slow).status).toBe(200)
+  await drained
+  expect((await call(client, ['GET', '/anew'])).status).toBe(200)
 })
 
 test('a caller that is no service of ours gets no link', async () => {
