@@ -44,6 +44,9 @@ async function main(args: readonly string[]): Promise<boolean> {
       durationSeconds: positive('--duration', values.duration),
       rate: positive('--rate', values.rate),
     })
+  } catch (fault) {
+    console.error((await platform?.lastErrors()) ?? '')
+    throw fault
   } finally {
     await cleanUp()
   }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process'
-import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -9,6 +9,7 @@ import { endProcess } from '../runtime/processes.ts'
 
 const LAUNCHER = fileURLToPath(new URL('../deploy/up.ts', import.meta.url))
 const START_TIMEOUT_MS = 120_000
+const SHOWN_ERRORS = 5
 
 const endpointsSchema = z.object({
   gateway: z.string(),
@@ -77,6 +78,19 @@ export class LoadPlatform {
   async refresh(): Promise<Endpoints> {
     this.endpoints = await readEndpoints(this.#endpointsFile)
     return this.endpoints
+  }
+
+  /** The latest errors in the logs of a platform of our own: why something failed, before its folder is gone. */
+  async lastErrors(): Promise<string> {
+    if (this.directory === undefined) return ''
+    const folder = join(this.directory, 'logs')
+    const files = (await readdir(folder).catch(() => [])).filter((file) => file.endsWith('.log'))
+    const texts = await Promise.all(files.map((file) => readFile(join(folder, file), 'utf8').catch(() => '')))
+    const lines = texts.flatMap((text) => text.split('\n').filter((line) => /^\{"level":"(?:error|fatal)"/.test(line)))
+    return lines
+      .slice(-SHOWN_ERRORS)
+      .map((line) => line.slice(0, 2_000))
+      .join('\n')
   }
 
   /** Stops a platform of our own and removes its data; leaves another one alone. */
