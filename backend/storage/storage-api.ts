@@ -19,6 +19,7 @@ import { unavailableRoutes } from './http/unavailable-routes.ts'
 import { type StatementExecutor, StorageSession, subjectOf } from './session.ts'
 import { UrlSigner } from './signed-url.ts'
 import { Background } from './steps/background.ts'
+import { UsageRecorder } from './steps/record-usage.ts'
 import type { Checkpoint, StorageServices } from './steps/services.ts'
 import { Sweeper } from './steps/sweep.ts'
 import { UploadLocks } from './steps/upload-locks.ts'
@@ -76,7 +77,7 @@ export class StorageApi {
       uploads: new ResumableStore(),
       blobs: options.blobs,
       signer: new UrlSigner(options.urlSecrets, options.clock),
-      usage: options.usage,
+      usage: new UsageRecorder(options.usage),
       background,
       clock: options.clock,
       log: options.log,

@@ -2,7 +2,6 @@ import type { StorageSession } from '../session.ts'
 import type { UsageTotal } from '../stores/object-store.ts'
 import type { StoredObject } from '../stores/stored-object.ts'
 import { discardBlobs } from './discard-blobs.ts'
-import { recordUsage } from './record-usage.ts'
 import type { StorageServices } from './services.ts'
 
 /** Objects removed in one transaction when a bucket is emptied. */
@@ -33,7 +32,7 @@ async function finishRemoval(
 ): Promise<StoredObject[]> {
   const { removed, total } = answer
   services.checkpoint('committed')
-  if (total !== null) await recordUsage(services.usage, session.tenantId, total)
+  if (total !== null) await services.usage.record(session.tenantId, total)
   discardBlobs(
     services,
     session,

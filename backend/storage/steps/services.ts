@@ -1,4 +1,3 @@
-import type { UsageWriter } from '../../../metering/contract.ts'
 import type { Clock } from '../../../runtime/clock.ts'
 import type { Logger } from '../../../runtime/log.ts'
 import type { BlobStore } from '../blobs/blob-store.ts'
@@ -8,6 +7,7 @@ import type { ListingStore } from '../stores/listing-store.ts'
 import type { ObjectStore } from '../stores/object-store.ts'
 import type { ResumableStore } from '../stores/resumable-store.ts'
 import type { Background } from './background.ts'
+import type { UsageRecorder } from './record-usage.ts'
 
 /** Moments between the durable steps of a change, where a test kills the process. */
 export type Checkpoint = 'announced' | 'blob-written' | 'committed' | 'blobs-removed'
@@ -20,7 +20,7 @@ export type StorageServices = {
   uploads: ResumableStore
   blobs: BlobStore
   signer: UrlSigner
-  usage: UsageWriter
+  usage: UsageRecorder
   background: Background
   clock: Clock
   log: Logger

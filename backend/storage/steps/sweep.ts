@@ -1,7 +1,6 @@
 import type { StorageSession } from '../session.ts'
 import { SweepStore } from '../stores/sweep-store.ts'
 import { removeBlobs } from './discard-blobs.ts'
-import { recordUsage } from './record-usage.ts'
 import type { StorageServices } from './services.ts'
 
 const BATCH = 500
@@ -20,7 +19,7 @@ export async function sweepTenant(services: StorageServices, session: StorageSes
     await removeBlobs(services, service, versions)
   }
   const total = await store.recount(service)
-  if (total !== undefined) await recordUsage(services.usage, session.tenantId, total)
+  if (total !== undefined) await services.usage.record(session.tenantId, total)
 }
 
 export type SweeperOptions = { services: StorageServices; everyMs: number; maxTenants: number }

@@ -7,7 +7,6 @@ import type { StorageSession } from '../session.ts'
 import type { NewObject, UploadPlan, WriteOutcome } from '../stores/object-store.ts'
 import type { StoredObject } from '../stores/stored-object.ts'
 import { discardBlobs } from './discard-blobs.ts'
-import { recordUsage } from './record-usage.ts'
 import type { StorageServices } from './services.ts'
 
 /** Where an upload goes, and how. */
@@ -122,7 +121,7 @@ export async function commitObject(
   const outcome = await services.objects.write(session, object)
   if (outcome.outcome !== 'written') throw refusal(outcome.outcome)
   services.checkpoint('committed')
-  await recordUsage(services.usage, session.tenantId, outcome.total)
+  await services.usage.record(session.tenantId, outcome.total)
   // An empty object has no blob, but a file of that version was written.
   const spare = object.size === 0 ? [object.version] : []
   discardBlobs(services, session, [...outcome.replaced.map((blob) => blob.v), ...spare])

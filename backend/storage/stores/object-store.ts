@@ -1,11 +1,11 @@
 import type { Statement } from '../../postgres/statement.ts'
 import type { Bucket } from '../bucket.ts'
 import type { StorageSession } from '../session.ts'
-import { epochMs } from './sql-fragments.ts'
+import { epochUs } from './sql-fragments.ts'
 import { type BlobPart, objectJson, type StoredObject } from './stored-object.ts'
 
 /** The exact total after a change, and when the database made it: read under the total's lock, so it never runs backwards. */
-export type UsageTotal = { filesBytes: number; changedAtMs: number }
+export type UsageTotal = { filesBytes: number; changedAtUs: number }
 
 /** What an upload has to know before it takes a body. */
 export type UploadPlan = {
@@ -27,7 +27,7 @@ export type WriteOutcome =
   | { outcome: 'written'; object: StoredObject; replaced: BlobPart[]; total: UsageTotal }
   | { outcome: 'duplicate' | 'quota' | 'outlived' }
 
-const TOTAL = `json_build_object('filesBytes', files_bytes, 'changedAtMs', ${epochMs('changed_at')})`
+const TOTAL = `json_build_object('filesBytes', files_bytes, 'changedAtUs', ${epochUs('changed_at')})`
 
 /** The objects' rows, the total of their sizes, and the list of blobs that no row refers to: changed together or not at all. */
 export class ObjectStore {

@@ -7,3 +7,8 @@ export function isoTime(column: string): string {
 export function epochMs(expression: string): string {
   return `floor(extract(epoch from ${expression}) * 1000)::bigint`
 }
+
+/** Microseconds since the epoch of a timestamptz: what two changes of one tenant differ in. */
+export function epochUs(expression: string): string {
+  return `(extract(epoch from ${expression}) * 1000000)::bigint`
+}

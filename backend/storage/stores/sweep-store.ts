@@ -1,6 +1,6 @@
 import type { StorageSession } from '../session.ts'
 import { lockUsage, type UsageTotal } from './object-store.ts'
-import { epochMs } from './sql-fragments.ts'
+import { epochUs } from './sql-fragments.ts'
 
 /** What the sweeper asks of a tenant's tables; always with all rights within the tenant. */
 export class SweepStore {
@@ -31,7 +31,7 @@ export class SweepStore {
       text: `update ${usage} set changed_at = clock_timestamp(),
           files_bytes = (select coalesce(sum(size_bytes), 0) from ${objects}),
           reserved_bytes = (select coalesce(sum(length_bytes), 0) from ${uploads} where not finished)
-        returning json_build_object('filesBytes', files_bytes, 'changedAtMs', ${epochMs('changed_at')})`,
+        returning json_build_object('filesBytes', files_bytes, 'changedAtUs', ${epochUs('changed_at')})`,
       values: [],
     })
   }
@@ -39,7 +39,7 @@ export class SweepStore {
   /** The total as it stands; `undefined` when the tenant stores nothing. */
   async readTotal(session: StorageSession): Promise<UsageTotal | undefined> {
     return session.ask({
-      text: `select json_build_object('filesBytes', files_bytes, 'changedAtMs', ${epochMs('changed_at')})
+      text: `select json_build_object('filesBytes', files_bytes, 'changedAtUs', ${epochUs('changed_at')})
         from ${session.tables.usage}`,
       values: [],
     })

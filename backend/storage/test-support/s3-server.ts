@@ -1,6 +1,5 @@
 import { type ChildProcess, execFile, spawn } from 'node:child_process'
 import { access, mkdir } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3'
@@ -8,6 +7,8 @@ import { findFreePort } from '../../../runtime/free-port.ts'
 import type { S3BlobStoreOptions } from '../blobs/s3-blob-store.ts'
 import { temporaryDirectory } from './files.ts'
 
+/** Programs that tests need and keep: the usual place for what can be made again. */
+const TOOLS = join(import.meta.dirname, '../../../node_modules/.cache/aerodb-tools')
 const MODULE = 'github.com/versity/versitygw/cmd/versitygw@v1.8.0'
 const CREDENTIALS = { accessKeyId: 'test', secretAccessKey: 'test-secret' }
 
@@ -72,19 +73,18 @@ async function createBucket(options: S3Server['options'], child: ChildProcess): 
   }
 }
 
-/** From PATH, or installed once by Go into a folder for tools. */
+/** From PATH, or installed once by Go. */
 async function findVersitygw(): Promise<string> {
-  const tools = join(tmpdir(), 'aerodb-tools')
-  for (const directory of [...(process.env.PATH ?? '').split(delimiter), tools]) {
+  for (const directory of [...(process.env.PATH ?? '').split(delimiter), TOOLS]) {
     const path = join(directory, 'versitygw')
     if (await isThere(path)) return path
   }
   try {
-    await promisify(execFile)('go', ['install', MODULE], { env: { ...process.env, GOBIN: tools } })
+    await promisify(execFile)('go', ['install', MODULE], { env: { ...process.env, GOBIN: TOOLS } })
   } catch (cause) {
     throw new Error(`The S3 tests need versitygw in PATH, or Go to install it: go install ${MODULE}`, { cause })
   }
-  return join(tools, 'versitygw')
+  return join(TOOLS, 'versitygw')
 }
 
 async function isThere(path: string): Promise<boolean> {
