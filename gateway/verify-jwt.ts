@@ -1,11 +1,11 @@
 import { type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose'
 import type { Clock } from '../runtime/clock.ts'
+import type { JwksCache } from '../runtime/jwks.ts'
 import { Problem } from '../runtime/problem.ts'
 import type { Sealer } from '../runtime/seal.ts'
 import { TENANT_ROLES, type TenantRole } from '../tenancy/request-context.ts'
 import type { TenantSnapshot } from '../tenancy/snapshot.ts'
 import { unauthorized } from './authenticate.ts'
-import type { JwksCache } from './jwks.ts'
 import { Principal } from './principal.ts'
 
 /** What a JWKS may sign with. `none` and HS256 are not here, so a public key can never be taken for a shared secret. */

@@ -1,9 +1,9 @@
 import { createLocalJWKSet, type JSONWebKeySet, type JWTVerifyGetKey } from 'jose'
 import { LRUCache } from 'lru-cache'
 import { Agent, type Dispatcher, request } from 'undici'
-import type { Clock } from '../runtime/clock.ts'
-import { Problem } from '../runtime/problem.ts'
-import { guardedLookup, isPublicHost } from '../runtime/public-address.ts'
+import type { Clock } from './clock.ts'
+import { Problem } from './problem.ts'
+import { guardedLookup, isPublicHost } from './public-address.ts'
 
 const FRESH_MS = 10 * 60_000
 /** A token with an unknown `kid` may ask for the keys again, this often at most: that is how a rotated key is found. */
@@ -22,7 +22,7 @@ type Slot = {
   loading: Promise<void> | undefined
 }
 
-/** The tenants' key sets by URL: cached, fetched once for many callers, kept while the URL fails, asked ever more rarely then. */
+/** Key sets (RFC 7517) by URL: cached, fetched once for many callers, kept while the URL fails, asked ever more rarely then. */
 export class JwksCache {
   readonly #slots = new LRUCache<string, Slot>({ max: MAX_URLS })
   readonly #dispatcher: Dispatcher
@@ -118,7 +118,7 @@ export class JwksCache {
 
 function unavailable(cause?: unknown): Problem {
   return new Problem(503, 'jwks_unavailable', {
-    detail: "The tenant's JWKS cannot be fetched at the moment.",
+    detail: "The JWKS cannot be fetched at the moment.",
     headers: { 'Retry-After': '5' },
     cause,
   })
