@@ -1,0 +1,78 @@
+import type { Clock } from '../../runtime/clock.ts'
+import type { PostgresPool } from '../../runtime/postgres-pool.ts'
+import { type AuditedServer, auditServer, toFinding } from './audit-server.ts'
+import { type ProbeTarget, probeCanaries } from './canary-probes.ts'
+import { auditFileModes } from './file-modes.ts'
+import type { Finding, Observation } from './finding.ts'
+import { compareWithRegister, readTenantRegister, type TenantRegister, tenantOfSchema } from './registered-tenants.ts'
+import { buildReport, type IsolationReport } from './report.ts'
+
+export type AuditOptions = {
+  /** By their administrators' connections. */
+  servers: readonly AuditedServer[]
+  /** The metadata database, to name tenants and to compare with what is registered. */
+  metadata?: PostgresPool
+  /** What an embedded platform keeps. */
+  dataDirectory?: string
+  /** Probes two tenants made for it through the real gateway. */
+  canary?: ProbeTarget
+  /** Accepted findings: `code` or `code:object`. */
+  accept?: readonly string[]
+  clock: Clock
+}
+
+/**
+ * Looks at every wall between tenants and reports each rule that is broken. It changes nothing (but for the two canary tenants,
+ * which it removes again), and takes a number of statements that does not depend on the number of tenants.
+ * @throws when a server cannot be reached.
+ */
+export async function auditIsolation(options: AuditOptions): Promise<IsolationReport> {
+  const { clock } = options
+  const startedMs = clock.monotonicMs()
+  const findings: Finding[] = []
+  const audits = []
+  for (const server of options.servers) {
+    // The names come with the register, which is read after the server.
+    const audit = await auditServer(server, (schema) => tenantOfSchema(schema, undefined))
+    const register = options.metadata === undefined ? undefined : await readTenantRegister(options.metadata)
+    findings.push(...nameTenants(audit.findings, register))
+    if (register !== undefined) {
+      const named = (schema: string) => tenantOfSchema(schema, register)
+      findings.push(...compareWithRegister(audit, register).map((seen) => toFinding(seen, server.name, named)))
+    }
+    audits.push(audit)
+  }
+  const beside = (seen: Observation, where: string) =>
+    toFinding(seen, where, (schema) => tenantOfSchema(schema, undefined))
+  if (options.dataDirectory !== undefined)
+    findings.push(...(await auditFileModes(options.dataDirectory)).map((seen) => beside(seen, 'files')))
+  let canary: IsolationReport['canary'] = 'not_probed'
+  if (options.canary !== undefined) {
+    const leaks = await probeCanaries(options.canary)
+    findings.push(...leaks.map((seen) => beside(seen, 'gateway')))
+    canary = leaks.length === 0 ? 'passed' : 'failed'
+  }
+  return buildReport({
+    findings,
+    accept: options.accept ?? [],
+    unlisted: audits.reduce((sum, audit) => sum + audit.unlisted, 0),
+    servers: audits.map(({ server, database, schemas, tables, statements }) => ({
+      server,
+      database,
+      tenants: schemas.size,
+      tables,
+      statements,
+    })),
+    canary,
+    nowMs: clock.nowMs(),
+    durationMs: clock.monotonicMs() - startedMs,
+  })
+}
+
+function nameTenants(findings: readonly Finding[], register: TenantRegister | undefined): Finding[] {
+  return findings.map((finding) =>
+    finding.tenant === null
+      ? finding
+      : { ...finding, tenant: tenantOfSchema(`t_${finding.tenant.tenant_id.slice(4)}`, register) },
+  )
+}
