@@ -15,6 +15,7 @@ import { makeApp } from './app/app.ts'
 import { MeteringClient } from './app/metering-client.ts'
 import type { ControlConfig } from './config.ts'
 import { DirectoryPublication } from './directory/publication.ts'
+import { WebhookSender } from './outreach/webhook-sender.ts'
 import type { TenantSleep } from './provisioners/own-server/sleep.ts'
 import { startProvisioning } from './provisioners/provisioning.ts'
 import { migrateJobQueue, startJobQueue } from './reconciler/job-queue.ts'
@@ -23,9 +24,11 @@ import { makeProcedureTable } from './reconciler/procedures.ts'
 import { Reconciler, type ReconcilerOptions } from './reconciler/reconciler.ts'
 import { refreshStorage } from './reconciler/storage-refresh.ts'
 import { ensureOwnerKey } from './stores/platform-key-store.ts'
+import { requeueDeliveries } from './stores/webhook-store.ts'
 
 /** Operations, and jobs, that one process works on at once. */
 const CONCURRENCY = 8
+const CONCURRENT_DELIVERIES = 8
 const METADATA_CONNECTIONS = 20
 /** How often tenants' own servers are looked at for activity. */
 const PAUSE_LOOK_MS = 10_000
@@ -99,15 +102,35 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     ...(dependencies.afterStep === undefined ? {} : { afterStep: dependencies.afterStep }),
   })
   lifecycle.onStop('reconciler', () => reconciler.drain())
+  const webhooks = new WebhookSender({
+    pool,
+    publish: publication.publish,
+    sealer,
+    clock,
+    log,
+    allowPrivate: config.AERODB_WEBHOOK_ALLOW_PRIVATE,
+  })
+  lifecycle.onStop('webhooks', () => webhooks.close())
   const queue = await startJobQueue({
     pool,
     concurrency: CONCURRENCY,
     log,
-    tasks: {
-      operation: (payload) => reconciler.run((payload as { operation_id: string }).operation_id),
-    },
+    tasks: { operation: (payload) => reconciler.run((payload as { operation_id: string }).operation_id) },
   })
   lifecycle.onStop('job queue', () => queue.stop())
+  // Apart from the operations: a receiver that does not answer must not hold up a tenant.
+  const outbox = await startJobQueue({
+    pool,
+    concurrency: CONCURRENT_DELIVERIES,
+    log,
+    tasks: {
+      webhook: (payload) => {
+        const { message_id, webhook_id } = payload as { message_id: string; webhook_id: string }
+        return webhooks.deliver(message_id, webhook_id)
+      },
+    },
+  })
+  lifecycle.onStop('webhook queue', () => outbox.stop())
 
   const tokens = new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET)
   const metering = new MeteringClient({
@@ -119,6 +142,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
   const duties = startDuties(
     [
       { name: 'requeue abandoned operations', everyMs: 1_000, run: () => requeueAbandoned(pool) },
+      { name: 'requeue webhook deliveries', everyMs: 10_000, run: () => requeueDeliveries(pool) },
       { name: 'purge after retention', everyMs: 5_000, run: () => purgeExpired(pool, publication.publish) },
       {
         name: 'refresh storage',
@@ -149,6 +173,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
       isolations: Object.keys(provisioning.provisioners) as Isolation[],
       wake: (tenantId) => provisioning.sleep.wake(tenantId),
       tokens,
+      allowPrivateAddresses: config.AERODB_WEBHOOK_ALLOW_PRIVATE,
       domain: config.AERODB_DOMAIN,
       clock,
     },

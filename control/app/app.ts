@@ -3,8 +3,10 @@ import { bodyLimit } from 'hono/body-limit'
 import { problemResponse, renderProblems, requestIdMiddleware } from '../../runtime/hono-service.ts'
 import type { Logger } from '../../runtime/log.ts'
 import { Problem } from '../../runtime/problem.ts'
+import { alertRoutes } from './alerts.ts'
 import { auditLogRoutes } from './audit-log.ts'
 import { requirePlatformKey } from './authentication.ts'
+import { backendRoutes } from './backends.ts'
 import { resumeCreate } from './create-tenant.ts'
 import { mountDocs } from './docs.ts'
 import type { AppEnv, AppServices } from './environment.ts'
@@ -18,6 +20,7 @@ import { tenantKeyRoutes } from './tenant-keys.ts'
 import { tenantRoutes } from './tenants.ts'
 import { usageRoutes } from './usage.ts'
 import { problemOfHttpException, validationHook } from './validation.ts'
+import { webhookRoutes } from './webhooks.ts'
 
 const MAX_BODY_BYTES = 64 * 1_024
 
@@ -66,5 +69,8 @@ export function makeApp(services: AppServices, log: Logger): OpenAPIHono<AppEnv>
   app.route('/', operationRoutes(services))
   app.route('/', platformKeyRoutes(services))
   app.route('/', auditLogRoutes(services))
+  app.route('/', backendRoutes(services))
+  app.route('/', webhookRoutes(services))
+  app.route('/', alertRoutes(services))
   return app
 }

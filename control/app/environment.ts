@@ -26,6 +26,8 @@ export type AppServices = {
   wake: (tenantId: string) => Promise<TenantStatus | undefined>
   /** Tells our own services' calls. */
   tokens: ServiceTokenCodec
+  /** Whether URLs that callers give may lead to private addresses (development). */
+  allowPrivateAddresses: boolean
   /** What tenants' URLs are built from. */
   domain: string
   clock: Clock

@@ -1,7 +1,9 @@
 import type { Context } from 'hono'
+import { EVENT_OF_ACTION } from '../outreach/events.ts'
 import { type AuditEntry, appendAudit } from '../stores/audit-store.ts'
 import { type Change, makeChange, type Queryable } from '../stores/change.ts'
 import { linkIdempotencyKey, storeIdempotentResponse } from '../stores/idempotency-store.ts'
+import { emitEvent } from '../stores/webhook-store.ts'
 import { type AppEnv, type AppServices, actorOf } from './environment.ts'
 
 /** What a change answers, and how it goes into the audit log. */
@@ -27,6 +29,11 @@ export async function mutate<Body, Status extends number>(
     const ticket = c.var.idempotency
     if (mutation.answeredBy === undefined) await keepAnswer(c, services, change.tx, mutation.status, mutation.body)
     else if (ticket !== undefined) await linkIdempotencyKey(change.tx, ticket.caller, ticket.key, mutation.answeredBy)
+    const event = EVENT_OF_ACTION[mutation.audit.action]
+    if (event !== undefined) {
+      const { target, before, after } = mutation.audit
+      await emitEvent(change, event, { target, before: before ?? null, after: after ?? null })
+    }
     await appendAudit(change, actorOf(c), mutation.audit)
     return mutation
   })

@@ -62,5 +62,6 @@ async function beginPurge(change: Change, tenantId: string): Promise<void> {
 export async function forgetOld(pool: PostgresPool): Promise<void> {
   await dropOldIdempotencyKeys(pool)
   await dropOldResults(pool, IDEMPOTENCY_SECONDS)
+  await pool.query(`delete from control.webhook_deliveries where created_at < now() - interval '14 days'`)
   await pool.query(`delete from control.operations where finished_at < now() - interval '90 days'`)
 }

@@ -3,6 +3,8 @@ import type { Logger } from '../../runtime/log.ts'
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import { Problem } from '../../runtime/problem.ts'
 import type { Isolation } from '../../tenancy/plan.ts'
+import { eventOfOperation } from '../outreach/events.ts'
+import { openAlert, resolveAlert } from '../stores/alert-store.ts'
 import { type Change, makeChange, type PublishTouched } from '../stores/change.ts'
 import {
   claimOperation,
@@ -15,6 +17,7 @@ import {
   renewLease,
 } from '../stores/operation-store.ts'
 import { lockAnyTenant, lockName, type TenantRow, tenantExisted } from '../stores/tenant-store.ts'
+import { emitEvent } from '../stores/webhook-store.ts'
 import type { Procedure, Step } from './procedures.ts'
 import { Slots } from './slots.ts'
 
@@ -168,8 +171,21 @@ export class Reconciler {
       // Locks are always taken in this order: name, tenant, operation. See lockName.
       await lockName(change, tenant.name)
       const current = await lockAnyTenant(change, tenant.tenant_id)
-      if (await finishOperation(change.tx, operation.operation_id, this.#options.owner, outcome))
-        await write(change, current)
+      const { operation_id, kind } = operation
+      if (!(await finishOperation(change.tx, operation_id, this.#options.owner, outcome))) return
+      await write(change, current)
+      const { tenant_id, name } = current
+      await emitEvent(change, eventOfOperation(kind, outcome.status), { operation_id, kind, tenant_id, name })
+      const fingerprint = `operation_failed:${kind}:${tenant_id}`
+      if (outcome.status === 'succeeded') await resolveAlert(change, fingerprint)
+      else
+        await openAlert(change, {
+          fingerprint,
+          kind: 'operation_failed',
+          severity: 'warning',
+          tenantId: tenant_id,
+          detail: `The operation ${operation_id} (${kind}) failed: ${outcome.code}.`,
+        })
     })
   }
 
