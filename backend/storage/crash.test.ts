@@ -99,22 +99,12 @@ async function expectWhole(content: string): Promise<void> {
 
 /** Sweeps as a process does that comes by two days later. */
 async function sweepLater(): Promise<void> {
-  const { database, directory, tenant } = fixture
+  const { database, directory } = fixture
   const log = makeLogger('test', 'silent')
   const executor = openExecutor(database.address, log)
   const clock = new ManualClock(Date.now() + 48 * 3_600_000)
   const server = await StorageServer.start({ executor, blobs: new FileBlobStore(directory), log, clock })
-  const session = fixture.server.api.openSession({
-    tenant_id: tenant.tenantId,
-    name: 'test',
-    isolation: 'schema',
-    placement: { server: 'test', schema: tenant.schema, role: tenant.schema },
-    role: 'anon',
-    key_id: null,
-    claims: null,
-    quotas: { storage_bytes: null, file_storage_bytes: null },
-    expires_at: 0,
-  })
+  const session = fixture.server.api.openSession(fixture.context())
   await sweepTenant(server.api.services, session)
   await server.close()
   await executor.close()

@@ -1,4 +1,5 @@
 import { makeLogger } from '../../../runtime/log.ts'
+import type { RequestContext } from '../../../tenancy/request-context.ts'
 import { FileBlobStore } from '../blobs/file-blob-store.ts'
 import { storageClient } from './client.ts'
 import { filesBelow, temporaryDirectory } from './files.ts'
@@ -16,6 +17,8 @@ export type Fixture = {
   blobs: () => Promise<string[]>
   /** The first row of a query by the database's administrator. */
   row: (sql: string) => Promise<Record<string, unknown> | undefined>
+  /** A context of the tenant as the gateway signs it, role `anon`. */
+  context: () => RequestContext
   close: () => Promise<void>
 }
 
@@ -39,6 +42,17 @@ export async function openFixture(options: Partial<StorageServerOptions> = {}): 
       return filesBelow(directory.path)
     },
     row: async (sql) => (await database.admin.query(sql.replaceAll('$schema', tenant.schema))).rows[0],
+    context: () => ({
+      tenant_id: tenant.tenantId,
+      name: 'test',
+      isolation: 'schema',
+      placement: { server: 'test', schema: tenant.schema, role: tenant.schema },
+      role: 'anon',
+      key_id: null,
+      claims: null,
+      quotas: { storage_bytes: null, file_storage_bytes: null },
+      expires_at: 0,
+    }),
     close: async () => {
       await server.close()
       await executor.close()
