@@ -7,7 +7,10 @@ import type { RunningYardstick, Yardstick, YardstickContext, YardstickName } fro
 /** A yardstick with what was measured of it in each round, or why nothing was. */
 export type Row = { yardstick: YardstickName; version?: string; obstacle?: string; samples: readonly Sample[] }
 
+/** A warm-up goes on until each request of the mix was sent twice (then 10 000 tenants are in the caches), or so often. */
 const WARM_UP_SECONDS = 2
+const WARM_UP_PASSES = 2
+const WARM_UP_TRIES = 10
 
 /**
  * Starts every yardstick that this machine has, warms each up, and measures them in turns (A B C A B C ...), so that a
@@ -54,17 +57,24 @@ export async function measureInRounds<Context extends YardstickContext>(options:
     const ready = rows.flatMap((row) =>
       row.running === undefined || row.obstacle !== undefined ? [] : [{ row, running: row.running }],
     )
-    for (let round = 0; round <= rounds; round++) {
-      for (const { row, running } of ready) {
-        const sample = await measure({
-          yardstick: running,
-          mixFile: row.mixFile,
-          generator,
-          connections: context.connections,
-          seconds: round === 0 ? WARM_UP_SECONDS : seconds,
-          cores: context.cores,
-        })
-        if (round === 0) continue
+    const measureOne = ({ row, running }: (typeof ready)[number], lengthSeconds: number) =>
+      measure({
+        yardstick: running,
+        mixFile: row.mixFile,
+        generator,
+        connections: context.connections,
+        seconds: lengthSeconds,
+        cores: context.cores,
+      })
+    for (const one of ready) {
+      const wanted = (one.running.mix ?? options.mix).requests.length * WARM_UP_PASSES
+      for (let sent = 0, tries = 0; (sent < wanted || tries === 0) && tries < WARM_UP_TRIES; tries++)
+        sent += (await measureOne(one, WARM_UP_SECONDS)).requests
+    }
+    for (let round = 1; round <= rounds; round++) {
+      for (const one of ready) {
+        const { row } = one
+        const sample = await measureOne(one, seconds)
         row.samples.push(sample)
         onProgress(
           `round ${round}/${rounds} ${row.yardstick.name}: ${Math.round(sample.requestsPerSecond)} req/s, ` +
