@@ -156,7 +156,7 @@ export class Realtime {
       const { tenant_id: tenantId, name, placement } = context
       const connection = new Connection({
         ws,
-        tenant: { tenantId, name, placement },
+        tenant: { tenantId, name, placement, context },
         vsn,
         identity: identityOf(context),
         rate,

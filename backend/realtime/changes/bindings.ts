@@ -83,7 +83,7 @@ async function canonicalValues(
   sqlType: string,
 ): Promise<string[]> {
   try {
-    const { rows } = await server.requests.run(principal.schema, [
+    const { rows } = await server.requests.run(principal.tenantId, [
       contextStatement(principal),
       {
         text: `select set_config('timezone', 'UTC', true), set_config('datestyle', 'ISO', true),

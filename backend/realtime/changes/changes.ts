@@ -15,7 +15,7 @@ import {
 import type { RequestedBinding } from '../channels/join-config.ts'
 import { prepareBinding } from './bindings.ts'
 import type { ChangeBatch } from './row-change.ts'
-import { principalOf, SchemaSubscriptions, type Subscription } from './schema-subscriptions.ts'
+import { principalOfSubscriber, SchemaSubscriptions, type Subscription } from './schema-subscriptions.ts'
 import { changesChannel, decodeBatch, feedChannel, ServerFeed } from './server-feed.ts'
 import { loadTableFacts, publishTable } from './table-facts.ts'
 
@@ -96,7 +96,7 @@ export class Changes implements ChangesPort {
 
   /** Checks the bindings and has every table that they name published. */
   async #prepare(subscriber: ChangeSubscriber, bindings: readonly (RequestedBinding & { id: number })[]) {
-    const principal = principalOf(subscriber)
+    const principal = principalOfSubscriber(subscriber)
     const server = await this.#options.servers.find(subscriber.tenant.placement?.server ?? '')
     const named = bindings.map((binding) => binding.table ?? '*')
     const wantsAll = named.includes('*')
@@ -104,7 +104,7 @@ export class Changes implements ChangesPort {
       ? await loadTableFacts(server, principal, null)
       : (await Promise.all([...new Set(named)].map((table) => loadTableFacts(server, principal, table)))).flat()
     const prepared = await Promise.all(bindings.map((binding) => prepareBinding(binding, facts, server, principal)))
-    for (const each of facts) await publishTable(server, principal.schema, each)
+    for (const each of facts) await publishTable(server, principal, each)
     return prepared
   }
 

@@ -33,7 +33,7 @@ export async function readableChanges(
   const judged = changes.filter((change) => judgedRow(change) !== null)
   if (judged.length === 0) return new Set()
   const table = quoteIdentifier(facts.name)
-  const { rows } = await server.requests.run(principal.schema, [
+  const { rows } = await server.requests.run(principal.tenantId, [
     contextStatement(principal),
     {
       // The predicate sees one relation, called as the table is, and so means what it means in the policy.

@@ -1,6 +1,6 @@
 import { LRUCache } from 'lru-cache'
 import type { Logger } from '../../../runtime/log.ts'
-import type { Principal } from '../../postgres/principal.ts'
+import { type Principal, principalOf } from '../../postgres/principal.ts'
 import type { Server } from '../../postgres/servers.ts'
 import { rightsKey } from '../access/identity.ts'
 import type { ChangeSubscriber } from '../channels/changes-port.ts'
@@ -94,7 +94,7 @@ export class SchemaSubscriptions {
       for (const { subscription, rights, ids } of wanted.get(change) ?? []) {
         const { subscriber } = subscription
         if (readable.get(rights)?.has(change) !== true) continue
-        const facts = await this.#factsOf(server, principalOf(subscriber), change.table.name)
+        const facts = await this.#factsOf(server, principalOfSubscriber(subscriber), change.table.name)
         for (const [select, idsOfSelect] of ids) {
           let json = made.get(select)
           if (json === undefined) {
@@ -139,7 +139,7 @@ export class SchemaSubscriptions {
         seen.add(key)
         let group = asked.get(key)
         if (group === undefined) {
-          group = { principal: principalOf(subscription.subscriber), byTable: new Map() }
+          group = { principal: principalOfSubscriber(subscription.subscriber), byTable: new Map() }
           asked.set(key, group)
         }
         const changes = group.byTable.get(change.table.name)
@@ -180,17 +180,12 @@ type Ids = Map<ReadonlySet<string> | undefined, number[]>
 /** A subscription that a change matched, with the rights that it is judged by. */
 type Wanted = { subscription: Subscription; rights: string; ids: Ids }
 
-/** In the terms of the database. */
-export function principalOf({ tenant, identity }: ChangeSubscriber): Principal {
-  const { placement, tenantId } = tenant
+/** The subscriber as it is now, in the terms of the database: the tenant is the socket's, the rights are the channel's. */
+export function principalOfSubscriber({ tenant, identity }: ChangeSubscriber): Principal {
+  const { placement, context } = tenant
   if (placement === null) throw new Error('A subscriber to changes has a place')
-  return {
-    tenantId,
-    schema: placement.schema,
-    databaseRole: placement.role,
-    role: identity.role,
-    claims: JSON.stringify({ ...identity.claims, role: identity.role }),
-  }
+  const claims = identity.claims === null ? null : { ...identity.claims }
+  return principalOf({ ...context, role: identity.role, claims }, placement)
 }
 
 /** The `data` of a `postgres_changes` message. Of the row before, only the key is told, as Supabase does by default. */

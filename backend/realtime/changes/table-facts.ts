@@ -65,7 +65,7 @@ export async function loadTableFacts(
   principal: Principal,
   table: string | null,
 ): Promise<TableFacts[]> {
-  const { rows } = await server.requests.run(principal.schema, [
+  const { rows } = await server.requests.run(principal.tenantId, [
     contextStatement(principal),
     { text: LOAD, values: [principal.schema, table] },
   ])
@@ -106,16 +106,16 @@ function readableWhen({ mayRead, isGuarded, policies }: Document): TableFacts['r
  * old rows: then a deleted row can be judged too, and no table in a publication ever refuses an update for want of a key.
  * Done by the login that owns the tables; two processes doing it at once do no harm.
  */
-export async function publishTable(server: Server, schema: string, facts: TableFacts): Promise<void> {
+export async function publishTable(server: Server, { schema, tenantId }: Principal, facts: TableFacts): Promise<void> {
   const table = `${quoteIdentifier(schema)}.${quoteIdentifier(facts.name)}`
   // The lock that this takes must not hold up the tenant's own queries for long.
   const patience = { text: `select set_config('lock_timeout', '1500', true)`, values: [] }
   const needsFull = facts.primaryKey.length === 0 || typeof facts.readableWhen === 'object'
   if (needsFull && !facts.hasFullIdentity)
-    await server.ddl.run(schema, [patience, { text: `alter table ${table} replica identity full`, values: [] }])
+    await server.ddl.run(tenantId, [patience, { text: `alter table ${table} replica identity full`, values: [] }])
   if (facts.isPublished) return
   try {
-    await server.ddl.run(schema, [
+    await server.ddl.run(tenantId, [
       patience,
       { text: `alter publication ${PUBLICATION} add table ${table}`, values: [] },
     ])

@@ -1,10 +1,11 @@
+import type { RequestContext } from '../../../tenancy/request-context.ts'
 import type { Placement } from '../../../tenancy/snapshot.ts'
 import type { Identity } from '../access/identity.ts'
 import type { Vsn } from '../wire/message.ts'
 import type { OutboundMessage } from '../wire/outbound.ts'
 
 /** The tenant that a socket belongs to, from its signed context: nothing a client sends can change it. */
-export type SocketTenant = { tenantId: string; name: string; placement: Placement | null }
+export type SocketTenant = { tenantId: string; name: string; placement: Placement | null; context: RequestContext }
 
 /** A client's socket as its channels see it. */
 export type Socket = {
