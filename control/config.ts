@@ -17,6 +17,8 @@ const schema = z.object({
   AERODB_DATABASE_URL: url('postgres:', 'postgresql:'),
   AERODB_SHARED_DATABASE_URLS: urlList('postgres:', 'postgresql:'),
   AERODB_REDIS_URL: urlList('redis:', 'rediss:'),
+  /** The shared backends, for access that tenants grant; without them there is none. */
+  AERODB_BACKEND_URLS: urlList('http:', 'https:').optional(),
   AERODB_METERING_URL: url('http:', 'https:'),
   AERODB_INTERNAL_SECRET: secret,
   AERODB_ENCRYPTION_KEYS: secretList,

@@ -11,6 +11,7 @@ import { Sealer } from '../runtime/seal.ts'
 import { ServiceTokenCodec } from '../runtime/service-token.ts'
 import { DirectoryPublisher } from '../tenancy/directory-publisher.ts'
 import { type Isolation, loadPlanCatalogue } from '../tenancy/plan.ts'
+import { RequestContextCodec } from '../tenancy/request-context.ts'
 import { makeApp } from './app/app.ts'
 import { MeteringClient } from './app/metering-client.ts'
 import type { ControlConfig } from './config.ts'
@@ -173,6 +174,8 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
       isolations: Object.keys(provisioning.provisioners) as Isolation[],
       wake: (tenantId) => provisioning.sleep.wake(tenantId),
       tokens,
+      contexts: new RequestContextCodec(config.AERODB_INTERNAL_SECRET),
+      backendUrls: config.AERODB_BACKEND_URLS ?? [],
       allowPrivateAddresses: config.AERODB_WEBHOOK_ALLOW_PRIVATE,
       domain: config.AERODB_DOMAIN,
       clock,

@@ -3,6 +3,7 @@ import { bodyLimit } from 'hono/body-limit'
 import { problemResponse, renderProblems, requestIdMiddleware } from '../../runtime/hono-service.ts'
 import type { Logger } from '../../runtime/log.ts'
 import { Problem } from '../../runtime/problem.ts'
+import { accessGrantRoutes } from './access-grants.ts'
 import { alertRoutes } from './alerts.ts'
 import { auditLogRoutes } from './audit-log.ts'
 import { requirePlatformKey } from './authentication.ts'
@@ -10,6 +11,7 @@ import { backendRoutes } from './backends.ts'
 import { resumeCreate } from './create-tenant.ts'
 import { mountDocs } from './docs.ts'
 import type { AppEnv, AppServices } from './environment.ts'
+import { grantedAccessRoutes } from './granted-access.ts'
 import { idempotency } from './idempotency.ts'
 import { internalRoutes } from './internal.ts'
 import { operationRoutes } from './operations.ts'
@@ -17,6 +19,7 @@ import { planRoutes } from './plans.ts'
 import { platformKeyRoutes } from './platform-keys.ts'
 import { tenantJwtRoutes } from './tenant-jwt.ts'
 import { tenantKeyRoutes } from './tenant-keys.ts'
+import { tenantSideRoutes } from './tenant-side.ts'
 import { tenantRoutes } from './tenants.ts'
 import { usageRoutes } from './usage.ts'
 import { problemOfHttpException, validationHook } from './validation.ts'
@@ -56,6 +59,7 @@ export function makeApp(services: AppServices, log: Logger): OpenAPIHono<AppEnv>
   app.route('/', planRoutes(services.catalogue))
 
   app.route('/', internalRoutes(services))
+  app.route('/', tenantSideRoutes(services))
 
   app.use('/v1/*', requirePlatformKey(services.pool))
   app.use(
@@ -69,6 +73,8 @@ export function makeApp(services: AppServices, log: Logger): OpenAPIHono<AppEnv>
   app.route('/', operationRoutes(services))
   app.route('/', platformKeyRoutes(services))
   app.route('/', auditLogRoutes(services))
+  app.route('/', accessGrantRoutes(services))
+  app.route('/', grantedAccessRoutes(services))
   app.route('/', backendRoutes(services))
   app.route('/', webhookRoutes(services))
   app.route('/', alertRoutes(services))

@@ -5,6 +5,7 @@ import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import type { Sealer } from '../../runtime/seal.ts'
 import type { ServiceTokenCodec } from '../../runtime/service-token.ts'
 import type { Isolation, PlanCatalogue } from '../../tenancy/plan.ts'
+import type { RequestContextCodec } from '../../tenancy/request-context.ts'
 import type { TenantStatus } from '../../tenancy/tenant.ts'
 import type { Reconciler } from '../reconciler/reconciler.ts'
 import type { Actor } from '../stores/audit-store.ts'
@@ -24,6 +25,10 @@ export type AppServices = {
   isolations: readonly Isolation[]
   /** Wakes a paused tenant; resolves with its status, `undefined` for an unknown one. */
   wake: (tenantId: string) => Promise<TenantStatus | undefined>
+  /** Shared backends, for access that a tenant has granted; empty where operators never get at data. */
+  backendUrls: readonly string[]
+  /** Signs and verifies who asks for which tenant. */
+  contexts: RequestContextCodec
   /** Tells our own services' calls. */
   tokens: ServiceTokenCodec
   /** Whether URLs that callers give may lead to private addresses (development). */
@@ -44,10 +49,15 @@ export type AppEnv = { Variables: AppVariables }
 
 /** Who makes the change, for the audit log. Control is reached through the gateway, which sets the forwarded address. */
 export function actorOf(c: Context<AppEnv>): Actor {
-  const forwarded = c.req.header('x-forwarded-for')?.split(',').at(-1)?.trim()
   return {
     actor: `platform-key:${c.var.principal.key_id}`,
-    address: forwarded !== undefined && forwarded !== '' ? forwarded.slice(0, 64) : null,
+    address: addressOf(c.req.header('x-forwarded-for')),
     requestId: c.var.requestId,
   }
+}
+
+/** The caller's address: the last one in the list is what the gateway itself saw. */
+export function addressOf(forwardedFor: string | undefined): string | null {
+  const last = forwardedFor?.split(',').at(-1)?.trim()
+  return last === undefined || last === '' ? null : last.slice(0, 64)
 }

@@ -1,5 +1,6 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parseKeyKind } from '../../tenancy/key.ts'
+import { eventually } from '../testing/eventually.ts'
 import { startTestControl, type TestControl } from '../testing/start-control.ts'
 import { startWorld, type World, withClient } from '../testing/world.ts'
 
@@ -30,9 +31,8 @@ async function create(body: Record<string, unknown> = {}) {
 }
 
 async function whenSucceeded(operationId: string) {
-  await vi.waitFor(
-    async () => expect((await control.call('GET', `/v1/operations/${operationId}`)).body.status).toBe('succeeded'),
-    { timeout: 10_000 },
+  await eventually(async () =>
+    expect((await control.call('GET', `/v1/operations/${operationId}`)).body.status).toBe('succeeded'),
   )
 }
 

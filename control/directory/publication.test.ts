@@ -1,9 +1,10 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { documentKey } from '../../tenancy/directory-keys.ts'
 import { parseTenantSnapshot, type TenantSnapshot } from '../../tenancy/snapshot.ts'
+import { eventually } from '../testing/eventually.ts'
 import { startTestControl, type TestControl } from '../testing/start-control.ts'
 import { startWorld, type World, withClient } from '../testing/world.ts'
 
@@ -77,11 +78,11 @@ test('a new owner of a name is never covered by what happens to the old one', as
   const old = await create('inherited')
   const deleted = await control.call('DELETE', `/v1/tenants/${old.tenant_id}`)
   const heir = await create('inherited')
-  await vi.waitFor(async () =>
+  await eventually(async () =>
     expect((await control.call('GET', `/v1/operations/${deleted.body.operation_id}`)).body.status).toBe('succeeded'),
   )
   const purge = await control.call('DELETE', `/v1/tenants/${old.tenant_id}?purge=true`)
-  await vi.waitFor(async () =>
+  await eventually(async () =>
     expect((await control.call('GET', `/v1/operations/${purge.body.operation_id}`)).body.status).toBe('succeeded'),
   )
   expect(await snapshot('inherited')).toMatchObject({ tenant_id: heir.tenant_id, status: 'active' })
@@ -90,7 +91,7 @@ test('a new owner of a name is never covered by what happens to the old one', as
 test('when Redis has lost its data everything is published again', async () => {
   const tenant = await create('survivor')
   await redis.flushall()
-  await vi.waitFor(async () => expect(await redis.get('aerodb:directory:complete')).toBe('1'), { timeout: 5_000 })
+  await eventually(async () => expect(await redis.get('aerodb:directory:complete')).toBe('1'))
   expect((await snapshot('survivor')).tenant_id).toBe(tenant.tenant_id)
   expect(await redis.hget(documentKey('server', 'shared-0'), 'document')).not.toBeNull()
 })
@@ -109,7 +110,7 @@ test('a change whose process died before publishing it is published from the out
     )
     await client.query('commit')
   })
-  await vi.waitFor(async () => expect((await snapshot('outboxed')).status).toBe('suspended'), { timeout: 5_000 })
+  await eventually(async () => expect((await snapshot('outboxed')).status).toBe('suspended'))
   const left = await withClient(world.databaseUrl, (client) => client.query('select * from control.outbox'))
   expect(left.rows).toEqual([])
 })
@@ -118,14 +119,14 @@ test('storage that metering has sampled shows in the tenant, and a used-up quota
   const tenant = await create('hoarder')
   const path = `/v1/tenants/${tenant.tenant_id}`
   storage.set(tenant.tenant_id, { documents_bytes: 600_000_000, files_bytes: null })
-  await vi.waitFor(async () => expect((await snapshot('hoarder')).storage_exceeded).toBe(true), { timeout: 10_000 })
+  await eventually(async () => expect((await snapshot('hoarder')).storage_exceeded).toBe(true))
   expect((await control.call('GET', path)).body.usage).toMatchObject({
     storage_bytes: 600_000_000,
     file_storage_bytes: 0,
   })
   expect((await snapshot('hoarder')).file_storage_exceeded).toBe(false)
   await control.call('PATCH', path, { body: { quotas: { storage_bytes: 700_000_000 } } })
-  await vi.waitFor(async () => expect((await snapshot('hoarder')).storage_exceeded).toBe(false), { timeout: 10_000 })
+  await eventually(async () => expect((await snapshot('hoarder')).storage_exceeded).toBe(false))
 })
 
 test("usage is metering's answer with the tenant's quotas", async () => {

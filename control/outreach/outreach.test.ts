@@ -2,8 +2,9 @@ import { createHmac } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { documentKey } from '../../tenancy/directory-keys.ts'
+import { eventually } from '../testing/eventually.ts'
 import { startTestControl, type TestControl } from '../testing/start-control.ts'
 import { startWorld, type World, withClient } from '../testing/world.ts'
 
@@ -50,7 +51,7 @@ test('a webhook gets what happens, signed so that the receiver can verify it', a
   expect(JSON.stringify((await control.call('GET', '/v1/webhooks')).body)).not.toContain(made.body.secret)
   const tenant = await control.call('POST', '/v1/tenants', { body: { name: 'told' } })
   await control.call('PATCH', `/v1/tenants/${tenant.body.tenant_id}`, { body: { status: 'suspended' } })
-  await vi.waitFor(() => expect(find('tenant.updated')).toBeDefined(), { timeout: 10_000 })
+  await eventually(() => expect(find('tenant.updated')).toBeDefined())
   const message = find('tenant.created')
   if (message === undefined) throw new Error('tenant.created was not told')
   expect(JSON.parse(message.body)).toMatchObject({ data: { tenant_id: tenant.body.tenant_id, name: 'told' } })
@@ -69,7 +70,7 @@ test('a receiver that fails is tried again, and one that is gone is given up wit
     (await control.call('GET', `/v1/webhooks/${made.body.webhook_id}/deliveries`)).body.data
   answer = 503
   await control.call('POST', '/v1/tenants', { body: { name: 'retried' } })
-  await vi.waitFor(async () =>
+  await eventually(async () =>
     expect((await deliveries())[0]).toMatchObject({ status: 'pending', attempts: 1, last_status: 503 }),
   )
   answer = 200
@@ -80,18 +81,13 @@ test('a receiver that fails is tried again, and one that is gone is given up wit
       ),
     )
   await hurry()
-  await vi.waitFor(async () => expect((await deliveries())[0]).toMatchObject({ status: 'delivered', attempts: 2 }), {
-    timeout: 20_000,
-  })
+  await eventually(async () => expect((await deliveries())[0]).toMatchObject({ status: 'delivered', attempts: 2 }))
   answer = 410
   await control.call('POST', '/v1/tenants', { body: { name: 'gone' } })
-  await vi.waitFor(
-    async () => {
-      const alerts = await control.call('GET', '/v1/alerts?status=open')
-      expect(alerts.body.data.map((alert: { kind: string }) => alert.kind)).toContain('webhook_disabled')
-    },
-    { timeout: 10_000 },
-  )
+  await eventually(async () => {
+    const alerts = await control.call('GET', '/v1/alerts?status=open')
+    expect(alerts.body.data.map((alert: { kind: string }) => alert.kind)).toContain('webhook_disabled')
+  })
   answer = 200
 })
 

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { eventually } from '../testing/eventually.ts'
 import { startTestControl, type TestControl } from '../testing/start-control.ts'
 import { startWorld, type World, withClient } from '../testing/world.ts'
 
@@ -44,10 +45,8 @@ test.each(['delete:retire', 'purge:remove'] as const)('an operation that is cut 
   faultAfter = point
   const path = `/v1/tenants/${created.body.tenant_id}`
   const ending = await control.call('DELETE', point === 'purge:remove' ? `${path}?purge=true` : path)
-  await vi.waitFor(
-    async () =>
-      expect((await control.call('GET', `/v1/operations/${ending.body.operation_id}`)).body.status).toBe('succeeded'),
-    { timeout: 15_000 },
+  await eventually(async () =>
+    expect((await control.call('GET', `/v1/operations/${ending.body.operation_id}`)).body.status).toBe('succeeded'),
   )
   expect(await placesTaken()).toBe(await livingOnServers())
 })
@@ -67,9 +66,8 @@ test('an operation whose process died is taken over by another', async () => {
       [operationId, created.body.tenant_id],
     )
   })
-  await vi.waitFor(
-    async () => expect((await control.call('GET', `/v1/operations/${operationId}`)).body.status).toBe('succeeded'),
-    { timeout: 10_000 },
+  await eventually(async () =>
+    expect((await control.call('GET', `/v1/operations/${operationId}`)).body.status).toBe('succeeded'),
   )
 })
 
@@ -86,13 +84,11 @@ test('an operation past its deadline ends as failed, with its leftovers removed 
       [operationId, created.body.tenant_id],
     )
   })
-  await vi.waitFor(
-    async () =>
-      expect((await control.call('GET', `/v1/operations/${operationId}`)).body).toMatchObject({
-        status: 'failed',
-        error: { code: 'deadline_exceeded' },
-      }),
-    { timeout: 10_000 },
+  await eventually(async () =>
+    expect((await control.call('GET', `/v1/operations/${operationId}`)).body).toMatchObject({
+      status: 'failed',
+      error: { code: 'deadline_exceeded' },
+    }),
   )
   expect((await control.call('GET', `/v1/tenants/${created.body.tenant_id}`)).body.status).toBe('failed')
   const schema = `t_${created.body.tenant_id.slice(4)}`
@@ -108,7 +104,7 @@ test('a tenant whose retention is over is purged by itself', async () => {
   const created = await control.call('POST', '/v1/tenants', { body: { name: `kept-${++counter}` } })
   const path = `/v1/tenants/${created.body.tenant_id}`
   const deleted = await control.call('DELETE', path)
-  await vi.waitFor(async () =>
+  await eventually(async () =>
     expect((await control.call('GET', `/v1/operations/${deleted.body.operation_id}`)).body.status).toBe('succeeded'),
   )
   await withClient(world.databaseUrl, (client) =>
@@ -116,10 +112,7 @@ test('a tenant whose retention is over is purged by itself', async () => {
       created.body.tenant_id,
     ]),
   )
-  await vi.waitFor(async () => expect((await control.call('GET', path)).status).toBe(404), {
-    timeout: 25_000,
-    interval: 200,
-  })
+  await eventually(async () => expect((await control.call('GET', path)).status).toBe(404))
 })
 
 async function placesTaken(): Promise<number> {

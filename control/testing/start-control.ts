@@ -51,6 +51,7 @@ export async function startTestControl(options: {
     AERODB_DATABASE_URL: options.databaseUrl,
     AERODB_SHARED_DATABASE_URLS: [...options.sharedUrls],
     AERODB_REDIS_URL: [options.redisUrl],
+    AERODB_BACKEND_URLS: undefined,
     AERODB_METERING_URL: options.meteringUrl ?? 'http://127.0.0.1:9',
     AERODB_INTERNAL_SECRET: TEST_SECRET,
     AERODB_ENCRYPTION_KEYS: [TEST_SECRET],

@@ -2,13 +2,14 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import type pg from 'pg'
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../../../runtime/clock.ts'
 import { findServerOn } from '../../../runtime/postgres-server.ts'
 import { Sealer } from '../../../runtime/seal.ts'
 import { SERVICE_TOKEN_HEADER, ServiceTokenCodec } from '../../../runtime/service-token.ts'
 import { documentKey } from '../../../tenancy/directory-keys.ts'
 import { parseServerRecord } from '../../../tenancy/server-record.ts'
+import { eventually } from '../../testing/eventually.ts'
 import { startTestControl, TEST_SECRET, type TestControl } from '../../testing/start-control.ts'
 import { startWorld, type World, withClient } from '../../testing/world.ts'
 
@@ -91,15 +92,12 @@ test('over the network only the two logins are admitted, with their password, to
 test('a killed server is started again', async () => {
   const before = await findServerOn(directory)
   process.kill(before ?? 0, 'SIGKILL')
-  await vi.waitFor(
-    async () => {
-      const after = await findServerOn(directory)
-      expect(after).toBeDefined()
-      expect(after).not.toBe(before)
-      await asLogin((client) => client.query('select 1'))
-    },
-    { timeout: 15_000, interval: 100 },
-  )
+  await eventually(async () => {
+    const after = await findServerOn(directory)
+    expect(after).toBeDefined()
+    expect(after).not.toBe(before)
+    await asLogin((client) => client.query('select 1'))
+  })
 })
 
 test('after a restart of control the running server is adopted: the same process, and only one', async () => {
@@ -116,13 +114,10 @@ test('after a restart of control the running server is adopted: the same process
     expect(await findServerOn(directory)).toBe(before)
     // Both supervise it now; both notice its death; one starts it.
     process.kill(before ?? 0, 'SIGKILL')
-    await vi.waitFor(
-      async () => {
-        expect(await findServerOn(directory)).not.toBe(before)
-        await asLogin((client) => client.query('select 1'))
-      },
-      { timeout: 15_000, interval: 100 },
-    )
+    await eventually(async () => {
+      expect(await findServerOn(directory)).not.toBe(before)
+      await asLogin((client) => client.query('select 1'))
+    })
   } finally {
     await second.stop({ keepData: true })
   }
@@ -159,9 +154,8 @@ test('only services may wake, and only what is there', async () => {
 test('a deleted tenant has no process but its data; restored it has both; purged neither', async () => {
   const path = `/v1/tenants/${tenantId}`
   const whenDone = async (operationId: string) =>
-    vi.waitFor(
-      async () => expect((await control.call('GET', `/v1/operations/${operationId}`)).body.status).toBe('succeeded'),
-      { timeout: 15_000 },
+    eventually(async () =>
+      expect((await control.call('GET', `/v1/operations/${operationId}`)).body.status).toBe('succeeded'),
     )
   await whenDone((await control.call('DELETE', path)).body.operation_id)
   expect(await findServerOn(directory)).toBeUndefined()
@@ -173,8 +167,8 @@ test('a deleted tenant has no process but its data; restored it has both; purged
   expect(
     (await readdir(join(control.config.AERODB_DATA_DIR, 'tenants'))).filter((name) => name.startsWith('ten_')),
   ).toEqual([])
-  await vi.waitFor(async () => expect(await redis.exists(documentKey('server', tenantId))).toBe(0))
-  await vi.waitFor(async () => expect(await redis.exists(documentKey('tenant', 'own'))).toBe(0))
+  await eventually(async () => expect(await redis.exists(documentKey('server', tenantId))).toBe(0))
+  await eventually(async () => expect(await redis.exists(documentKey('tenant', 'own'))).toBe(0))
   const rows = await withClient(world.databaseUrl, (client) =>
     client.query(
       'select 1 from control.servers where server = $1 union all select 1 from control.tenant_keys where tenant_id = $1',
