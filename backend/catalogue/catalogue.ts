@@ -38,11 +38,30 @@ export type ForeignKey = {
   referencedColumns: readonly string[]
 }
 
+export type FunctionArgument = { name: string; type: string; hasDefault: boolean; isVariadic: boolean }
+
+/** A function that `/rpc` can call. */
+export type CallableFunction = {
+  name: string
+  volatility: 'immutable' | 'stable' | 'volatile'
+  arguments: readonly FunctionArgument[]
+  returnsSet: boolean
+  /** Rows of a relation, rows of its own columns, values, or nothing. */
+  returns:
+    | { kind: 'relation'; name: string }
+    | { kind: 'record'; columns: readonly Column[] }
+    | { kind: 'scalar'; type: string }
+    | { kind: 'void' }
+  comment: string | null
+}
+
 /** What a tenant's schema holds, without what is ours. */
 export type Catalogue = {
   schema: string
   relations: ReadonlyMap<string, Relation>
   foreignKeys: readonly ForeignKey[]
+  /** By name; several under one name are overloads. */
+  functions: ReadonlyMap<string, readonly CallableFunction[]>
   /** Names of the schema's own types (enums, domains) that a cast may name. */
   types: ReadonlySet<string>
   /** Rough size in memory, in bytes. */

@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import type { Statement } from '../postgres/statement.ts'
-import { type Catalogue, type Column, type Relation, TENANT_COLUMN } from './catalogue.ts'
+import { type CallableFunction, type Catalogue, type Column, type Relation, TENANT_COLUMN } from './catalogue.ts'
 
 /**
  * One row, one column: what the schema `$1` holds, as JSON. It reads pg_catalog only, so the search path being empty makes
@@ -61,6 +61,24 @@ select json_build_object(
   ) order by rel.relname, names.conname), '[]')
     from names join rel on rel.oid = names.conrelid join rel target on target.oid = names.confrelid
     where names.contype = 'f'),
+  'functions', (select coalesce(json_agg(json_build_object(
+    'name', p.proname,
+    'volatility', p.provolatile,
+    'returnsSet', p.proretset,
+    'returnType', format_type(p.prorettype, null),
+    'returnRelation', (select rel.relname from rel where rel.oid = t.typrelid),
+    'variadic', p.provariadic <> 0,
+    'defaults', p.pronargdefaults,
+    'comment', obj_description(p.oid, 'pg_proc'),
+    'arguments', (select coalesce(json_agg(json_build_object(
+        'name', coalesce(p.proargnames[k.ord], ''),
+        'type', format_type(k.type, null),
+        'typeName', (select typname from pg_type where oid = k.type),
+        'mode', coalesce(p.proargmodes[k.ord]::text, 'i')) order by k.ord), '[]')
+      from unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) with ordinality k(type, ord))
+  ) order by p.proname, p.oid), '[]')
+    from pg_proc p join ns on ns.oid = p.pronamespace join pg_type t on t.oid = p.prorettype
+    where p.prokind = 'f' and t.typname not in ('trigger', 'event_trigger')),
   'types', (select coalesce(json_agg(t.typname), '[]') from pg_type t join ns on ns.oid = t.typnamespace
     where t.typtype in ('e', 'd'))
 )::text`
@@ -100,6 +118,21 @@ const documentSchema = z.object({
       referencedColumns: z.array(z.string()),
     }),
   ),
+  functions: z.array(
+    z.object({
+      name: z.string(),
+      volatility: z.enum(['i', 's', 'v']),
+      returnsSet: z.boolean(),
+      returnType: z.string(),
+      returnRelation: z.string().nullable(),
+      variadic: z.boolean(),
+      defaults: z.number(),
+      comment: z.string().nullable(),
+      arguments: z.array(
+        z.object({ name: z.string(), type: z.string(), typeName: z.string(), mode: z.enum(['i', 'o', 'b', 'v', 't']) }),
+      ),
+    }),
+  ),
   types: z.array(z.string()),
 })
 
@@ -129,7 +162,50 @@ export function parseCatalogue(schema: string, text: string): Catalogue {
     foreignKeys: document.foreignKeys.filter(
       (key) => !key.columns.includes(TENANT_COLUMN) && !key.referencedColumns.includes(TENANT_COLUMN),
     ),
+    functions: Map.groupBy(document.functions.map(readFunction), (callable) => callable.name),
     types: new Set(document.types),
     weight: text.length * 3 + 500,
+  }
+}
+
+const VOLATILITIES = { i: 'immutable', s: 'stable', v: 'volatile' } as const
+
+function readFunction(row: z.output<typeof documentSchema>['functions'][number]): CallableFunction {
+  const inputs = row.arguments.filter((argument) => argument.mode !== 'o' && argument.mode !== 't')
+  const outputs = row.arguments.filter((argument) => argument.mode !== 'i' && argument.mode !== 'v')
+  const columns = outputs
+    .filter((output) => output.name !== TENANT_COLUMN)
+    .map(
+      (output): Column => ({
+        name: output.name,
+        type: output.type,
+        typeName: output.typeName,
+        nullable: true,
+        hasDefault: false,
+        generated: false,
+        identity: '',
+        defaultText: null,
+        comment: null,
+      }),
+    )
+  return {
+    name: row.name,
+    volatility: VOLATILITIES[row.volatility],
+    arguments: inputs.map((argument, i) => ({
+      name: argument.name,
+      type: argument.type,
+      hasDefault: i >= inputs.length - row.defaults,
+      isVariadic: row.variadic && i === inputs.length - 1,
+    })),
+    returnsSet: row.returnsSet,
+    returns:
+      row.returnRelation !== null
+        ? { kind: 'relation', name: row.returnRelation }
+        : outputs.length > 0
+          ? { kind: 'record', columns }
+          : row.returnType === 'void'
+            ? { kind: 'void' }
+            : { kind: 'scalar', type: row.returnType },
+    comment: row.comment,
   }
 }

@@ -35,6 +35,7 @@ const principal = (tenant: TestTenant): Principal => ({
   schema: tenant.schema,
   databaseRole: tenant.schema,
   role: 'authenticated',
+  hasOwnSql: false,
   claims: JSON.stringify({ sub: tenant.name, role: 'authenticated' }),
 })
 

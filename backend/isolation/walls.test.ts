@@ -66,7 +66,10 @@ test('with the policies dropped, no row is seen: neither another tenant’s nor 
 })
 
 test('with row level security switched off, the schema wall holds', async () => {
-  await database.asAdmin(`alter table ${globex.schema}.secrets no force row level security, disable row level security`)
+  // The event trigger would put it back.
+  await database.asAdmin(`alter event trigger aerodb_ddl disable;
+    alter table ${globex.schema}.secrets no force row level security, disable row level security;
+    alter event trigger aerodb_ddl enable`)
   expect(await rawRows(acme.schema, acme.tenantId, `select * from ${globex.schema}.secrets`)).not.toContain(CANARY)
   expect((await backend.call(acme, '/rest/v1/secrets')).text).not.toContain(CANARY)
 })

@@ -5,17 +5,27 @@ import type { Catalogues } from '../catalogue/catalogues.ts'
 import type { Principal } from '../postgres/principal.ts'
 import type { Server } from '../postgres/servers.ts'
 import type { Outcome, Statement } from '../postgres/statement.ts'
-import { UnknownNameError } from './plan/names.ts'
+import { findRelation, UnknownNameError } from './plan/names.ts'
 import type { ReadLimits } from './plan/plan-read.ts'
 import { planRequest, type RequestPlan } from './plan/plan-request.ts'
 import { parseRequest, type RawRequest, type RestRequest } from './request/rest-request.ts'
 import { fromDatabaseError } from './respond/database-error.ts'
-import { type RestResponse, respondToError, respondToMutation, respondToRead } from './respond/rest-response.ts'
+import { describeApi } from './respond/openapi.ts'
+import {
+  type RestResponse,
+  respondToCall,
+  respondToError,
+  respondToMutation,
+  respondToRead,
+} from './respond/rest-response.ts'
 import { RestError } from './rest-error.ts'
-import { renderRequest } from './sql/render-request.ts'
+import { renderEstimate, renderRequest } from './sql/render-request.ts'
 
-/** Runs a statement on behalf of a tenant: with its context in front, and its storage quota watched when it writes. */
-export type RunStatement = (statement: Statement, access: 'read' | 'write' | 'delete') => Promise<Outcome>
+/** What a statement may do: `read-only` is enforced by Postgres, `write` is held to the storage quota. */
+export type Access = 'read' | 'read-only' | 'write' | 'delete'
+
+/** Runs a statement on behalf of a tenant, with its context in front. */
+export type RunStatement = (statement: Statement, access: Access) => Promise<Outcome>
 
 export type RestOptions = { catalogues: Catalogues; limits: ReadLimits }
 
@@ -39,11 +49,17 @@ export class Rest {
   async handle(raw: RawRequest, scope: RestScope): Promise<RestResponse> {
     try {
       const request = parseRequest(raw)
-      if (request.method === 'OPTIONS') return await this.#options204(request, scope)
+      if (request.target.kind === 'root') return await this.#describe(request, scope)
+      if (request.method === 'OPTIONS') return await this.#allow(request, scope)
       const { plan, outcome } = await this.#planAndExecute(request, scope)
-      return plan.kind === 'read'
-        ? respondToRead(raw, request, plan, outcome)
-        : respondToMutation(request, plan, outcome)
+      switch (plan.kind) {
+        case 'read':
+          return respondToRead(raw, request, plan, outcome)
+        case 'call':
+          return respondToCall(request, plan, outcome)
+        case 'mutation':
+          return respondToMutation(request, plan, outcome)
+      }
     } catch (fault) {
       return respondToError(asRestError(fault, scope.principal.schema, scope.principal.role))
     }
@@ -68,29 +84,52 @@ export class Rest {
     request: RestRequest,
     scope: RestScope,
   ): Promise<{ plan: RequestPlan; outcome: Outcome }> {
-    const plan = planRequest(catalogue, request, this.#options.limits)
+    const plan = await this.#estimate(request, planRequest(catalogue, request, this.#options.limits), scope)
     const statement = renderRequest(catalogue.schema, plan, request.accept, request.preferences)
     return { plan, outcome: await scope.run(statement, accessOf(plan)) }
   }
 
-  async #options204(request: RestRequest, scope: RestScope): Promise<RestResponse> {
+  async #describe(request: RestRequest, scope: RestScope): Promise<RestResponse> {
+    if (request.method !== 'GET' && request.method !== 'HEAD')
+      throw new RestError(405, 'PGRST117', `Unsupported HTTP method: ${request.method}`)
+    const catalogue = await this.#options.catalogues.get(scope.server, scope.principal)
+    return {
+      status: 200,
+      headers: { 'Content-Type': 'application/openapi+json; charset=utf-8' },
+      body: JSON.stringify(describeApi(catalogue)),
+    }
+  }
+
+  /** Adds the planner's row count where it was asked for; `estimated` counts small results exactly. */
+  async #estimate(request: RestRequest, plan: RequestPlan, scope: RestScope): Promise<RequestPlan> {
+    const { count } = request.preferences
+    if (plan.kind !== 'read' || (count !== 'planned' && count !== 'estimated')) return plan
+    const outcome = await scope.run(renderEstimate(scope.principal.schema, plan.read), 'read')
+    const [explained] = JSON.parse(outcome.rows[0]?.[0] ?? '[]') as [{ Plan: { 'Plan Rows': number } }?]
+    const rows = explained?.Plan['Plan Rows'] ?? 0
+    const isSmall = count === 'estimated' && rows <= this.#options.limits.maxRows
+    return isSmall ? plan : { ...plan, estimatedTotal: rows }
+  }
+
+  async #allow(request: RestRequest, scope: RestScope): Promise<RestResponse> {
     const headers: Record<string, string> = { 'Access-Control-Allow-Origin': '*' }
     if (request.target.kind === 'relation') {
       const catalogue = await this.#options.catalogues.get(scope.server, scope.principal)
-      const relation = catalogue.relations.get(request.target.name)
+      const relation = findRelation(catalogue, request.target.name)
       const methods = ['OPTIONS', 'GET', 'HEAD']
-      if (relation?.insertable === true) methods.push('POST')
-      if (relation?.insertable === true && relation.updatable && relation.primaryKey.length > 0) methods.push('PUT')
-      if (relation?.updatable === true) methods.push('PATCH')
-      if (relation?.deletable === true) methods.push('DELETE')
+      if (relation.insertable) methods.push('POST')
+      if (relation.insertable && relation.updatable && relation.primaryKey.length > 0) methods.push('PUT')
+      if (relation.updatable) methods.push('PATCH')
+      if (relation.deletable) methods.push('DELETE')
       headers.Allow = methods.join(',')
     }
     return { status: 200, headers, body: '' }
   }
 }
 
-function accessOf(plan: RequestPlan): 'read' | 'write' | 'delete' {
+function accessOf(plan: RequestPlan): Access {
   if (plan.kind === 'read') return 'read'
+  if (plan.kind === 'call') return plan.isReadOnly ? 'read-only' : 'write'
   return plan.mutation.kind === 'delete' ? 'delete' : 'write'
 }
 

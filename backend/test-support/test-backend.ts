@@ -6,6 +6,7 @@ import { makeLogger } from '../../runtime/log.ts'
 import { connectRedis } from '../../runtime/redis.ts'
 import type { RedisServer } from '../../runtime/redis-server.ts'
 import { DirectoryPublisher } from '../../tenancy/directory-publisher.ts'
+import type { Isolation } from '../../tenancy/plan.ts'
 import {
   CONTEXT_HEADER,
   type RequestContext,
@@ -25,6 +26,7 @@ export type CallOptions = {
   role?: TenantRole
   claims?: Record<string, unknown>
   quotaBytes?: number | null
+  isolation?: Isolation
   method?: string
   headers?: Record<string, string>
   body?: unknown
@@ -102,12 +104,12 @@ export class TestBackend {
 /** The header that the gateway puts on a request of `tenant`. */
 export function signContext(
   tenant: TestTenant,
-  options: { role?: TenantRole; claims?: Record<string, unknown>; quotaBytes?: number | null; server?: string } = {},
+  options: Pick<CallOptions, 'role' | 'claims' | 'quotaBytes' | 'isolation'> & { server?: string } = {},
 ): string {
   const context: RequestContext = {
     tenant_id: tenant.tenantId,
     name: tenant.name,
-    isolation: 'schema',
+    isolation: options.isolation ?? 'schema',
     placement: { server: options.server ?? 'shared-0', schema: tenant.schema, role: tenant.schema },
     role: options.role ?? 'service_role',
     key_id: null,

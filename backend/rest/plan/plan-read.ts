@@ -99,7 +99,7 @@ function planOutputs(
       return embed === undefined ? [] : [{ kind: 'embed', embed }]
     }
     const cast = item.cast === undefined ? {} : { cast: resolveCast(scope.catalogue, item.cast) }
-    if (item.kind === 'count') {
+    if (item.kind === 'count' || isLegacyCount(relation, item)) {
       refuseAggregatesUnlessAllowed(scope)
       return [{ kind: 'count', name: item.alias ?? 'count', ...cast }]
     }
@@ -117,6 +117,16 @@ function planOutputs(
       },
     ]
   })
+}
+
+/** `select=books(count)`: from before there were aggregates, and still what clients write. */
+function isLegacyCount(relation: Relation, item: Extract<SelectItem, { kind: 'field' }>): boolean {
+  return (
+    item.field.name === 'count' &&
+    item.field.path.length === 0 &&
+    item.aggregate === undefined &&
+    !relation.columns.has('count')
+  )
 }
 
 function refuseAggregatesUnlessAllowed(scope: Scope): void {

@@ -3,8 +3,10 @@ import type { Payload } from '../request/payload.ts'
 import { intersect, unsatisfiable } from '../request/range.ts'
 import type { RestRequest } from '../request/rest-request.ts'
 import { RestError } from '../rest-error.ts'
+import { guardError } from '../sql/guard.ts'
 import { findColumn, findRelation, findWrittenColumn } from './names.ts'
 import type { Condition, Ordering, ReadPlan } from './plan.ts'
+import { type CallPlan, planCall } from './plan-call.ts'
 import { planRead, type ReadLimits } from './plan-read.ts'
 
 export type Conflict = { action: 'merge' | 'ignore'; target: readonly Column[] }
@@ -21,7 +23,14 @@ export type Mutation =
   | { kind: 'delete' }
 
 export type RequestPlan =
-  | { kind: 'read'; read: ReadPlan; isHead: boolean }
+  | {
+      kind: 'read'
+      read: ReadPlan
+      isHead: boolean
+      /** The number of rows as Postgres plans it, where that was asked for instead of a count. */
+      estimatedTotal?: number
+    }
+  | CallPlan
   | {
       kind: 'mutation'
       mutation: Mutation
@@ -35,8 +44,9 @@ export type RequestPlan =
       isPut: boolean
     }
 
-/** Resolves a request on a relation. @throws RestError. */
+/** Resolves a request on a relation or a function. @throws RestError. */
 export function planRequest(catalogue: Catalogue, request: RestRequest, limits: ReadLimits): RequestPlan {
+  if (request.target.kind === 'function') return planCall(catalogue, request, limits)
   if (request.target.kind !== 'relation') throw new Error('unreachable')
   const relation = findRelation(catalogue, request.target.name)
   switch (request.method) {
@@ -132,8 +142,10 @@ function checkPut(relation: Relation, request: RestRequest, hasRange: boolean): 
     if (!isKeyEquality || value.kind !== 'filter') throw invalidPutFilters()
     names.add(value.filter.field.name)
   }
+  const written = request.query.columns ?? request.payload?.keys ?? []
   const isWholeKey = names.size === relation.primaryKey.length && relation.primaryKey.every((name) => names.has(name))
   if (names.size === 0 || !isWholeKey) throw invalidPutFilters()
+  if (!relation.primaryKey.every((name) => written.includes(name))) throw guardError('PGRST115', '')
 }
 
 function invalidPutFilters(): RestError {

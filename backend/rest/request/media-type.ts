@@ -23,7 +23,7 @@ export function parseAccept(header: string | undefined): MediaType {
     .sort((a, b) => b.quality - a.quality || a.order - b.order)
   for (const { type, parameters } of ranges) {
     const stripNulls = parameters.includes('nulls=stripped')
-    const suffix = stripNulls ? '; nulls=stripped' : ''
+    const suffix = stripNulls ? ';nulls=stripped' : ''
     switch (type) {
       case '*/*':
       case 'application/*':

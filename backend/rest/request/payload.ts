@@ -3,15 +3,18 @@ import { RestError } from '../rest-error.ts'
 /** A body to write: JSON text that Postgres reads, and what we had to know of it. */
 export type Payload = { json: string; isArray: boolean; rowCount: number; keys: readonly string[] }
 
-/** @throws RestError PGRST102 for a body that cannot be rows; PGRST107 (415) for a content type that we do not read. */
-export function parsePayload(contentType: string | undefined, body: string): Payload {
+/**
+ * @param hasColumns when the request names the columns, rows may have any keys.
+ * @throws RestError PGRST102 for a body that cannot be rows; PGRST107 (415) for a content type that we do not read.
+ */
+export function parsePayload(contentType: string | undefined, body: string, hasColumns: boolean): Payload {
   const type = (contentType ?? 'application/json').split(';')[0]?.trim().toLowerCase()
   switch (type) {
     case '':
     case 'application/json':
     case 'application/vnd.pgrst.object+json':
     case 'application/vnd.pgrst.array+json':
-      return parseJson(body)
+      return parseJson(body, hasColumns)
     case 'text/csv':
       return fromRows(parseCsv(body))
     case 'application/x-www-form-urlencoded':
@@ -21,7 +24,7 @@ export function parsePayload(contentType: string | undefined, body: string): Pay
   }
 }
 
-function parseJson(body: string): Payload {
+function parseJson(body: string, hasColumns: boolean): Payload {
   let value: unknown
   try {
     value = JSON.parse(body)
@@ -37,7 +40,8 @@ function parseJson(body: string): Payload {
   if (head === undefined) return { json: body, isArray: true, rowCount: 0, keys: [] }
   const keys = isObject(head) ? Object.keys(head) : []
   for (const row of rows) {
-    if (!isObject(row) || !hasKeys(row, keys)) throw new RestError(400, 'PGRST102', 'All object keys must match')
+    if (!isObject(row) || !(hasColumns || hasKeys(row, keys)))
+      throw new RestError(400, 'PGRST102', 'All object keys must match')
   }
   return { json: body, isArray: true, rowCount: rows.length, keys }
 }

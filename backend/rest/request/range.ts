@@ -23,6 +23,10 @@ export function intersect(a: RowRange, b: RowRange): RowRange {
   return { offset, limit: until === Number.POSITIVE_INFINITY ? undefined : Math.max(0, until - offset) }
 }
 
-export function unsatisfiable(details: string): RestError {
-  return new RestError(416, 'PGRST103', 'Requested range not satisfiable', { details })
+/** RFC 9110 15.5.17: `contentRange` tells how many rows there are, where that is known. */
+export function unsatisfiable(details: string, contentRange?: string): RestError {
+  return new RestError(416, 'PGRST103', 'Requested range not satisfiable', {
+    details,
+    ...(contentRange === undefined ? {} : { headers: { 'Content-Range': contentRange } }),
+  })
 }

@@ -30,6 +30,8 @@ export type RestRequest = {
   range: RowRange | undefined
   /** The rows of a POST, PATCH or PUT on a relation. */
   payload: Payload | undefined
+  /** The body of a call. */
+  callBody: string | undefined
 }
 
 const WRITES = new Set(['POST', 'PATCH', 'PUT'])
@@ -40,18 +42,20 @@ export function parseRequest(raw: RawRequest): RestRequest {
   checkProfile(raw)
   const parameters = [...new URLSearchParams(raw.search)]
   const isRead = raw.method === 'GET' || raw.method === 'HEAD'
+  const query = parseQueryString(target.kind === 'relation' ? parameters : [])
   return {
     method: raw.method,
     target,
     parameters,
-    query: parseQueryString(target.kind === 'relation' ? parameters : []),
+    query,
     preferences: parsePreferences(header(raw, 'prefer')),
     accept: parseAccept(header(raw, 'accept')),
     range: isRead ? parseRange(header(raw, 'range')) : undefined,
     payload:
       target.kind === 'relation' && WRITES.has(raw.method)
-        ? parsePayload(header(raw, 'content-type'), raw.body)
+        ? parsePayload(header(raw, 'content-type'), raw.body, query.columns !== undefined)
         : undefined,
+    callBody: target.kind === 'function' ? callBody(raw) : undefined,
   }
 }
 
@@ -68,6 +72,13 @@ function parsePath(path: string): Target {
   if (second === undefined) return { kind: 'relation', name: first }
   if (first === 'rpc' && names.length === 2) return { kind: 'function', name: second }
   throw new RestError(404, 'PGRST125', 'Invalid path specified in request URL')
+}
+
+/** The arguments of a call as JSON text; a form's fields are texts. */
+function callBody(raw: RawRequest): string {
+  const type = header(raw, 'content-type')?.split(';')[0]?.trim().toLowerCase()
+  if (type !== 'application/x-www-form-urlencoded') return raw.body
+  return JSON.stringify(Object.fromEntries(new URLSearchParams(raw.body)))
 }
 
 /** There is one schema, and clients may call it `public`. */

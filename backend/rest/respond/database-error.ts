@@ -72,5 +72,5 @@ function customStatus(code: string): number | undefined {
 function cleanText(text: string | undefined, schema: string): string | null {
   if (text === undefined || text === '') return null
   if (text.includes(TENANT_COLUMN)) return null
-  return text.replaceAll(`"${schema}"`, PUBLIC_SCHEMA).replaceAll(schema, PUBLIC_SCHEMA)
+  return text.replaceAll(`${schema}.`, '').replaceAll(schema, PUBLIC_SCHEMA)
 }

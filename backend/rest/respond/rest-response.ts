@@ -1,9 +1,10 @@
 import type { Outcome } from '../../postgres/statement.ts'
+import type { CallPlan } from '../plan/plan-call.ts'
 import type { RequestPlan } from '../plan/plan-request.ts'
 import { appliedPreferences } from '../request/preferences.ts'
 import { unsatisfiable } from '../request/range.ts'
 import type { RawRequest, RestRequest } from '../request/rest-request.ts'
-import type { RestError } from '../rest-error.ts'
+import { RestError } from '../rest-error.ts'
 import { singularError } from '../sql/guard.ts'
 
 /** What is sent back. */
@@ -17,12 +18,13 @@ export function respondToRead(
   outcome: Outcome,
 ): RestResponse {
   const [row = []] = outcome.rows
-  const total = row[0] == null ? undefined : Number(row[0])
+  const total = row[0] == null ? plan.estimatedTotal : Number(row[0])
   const pageTotal = Number(row[1] ?? 0)
   if (request.accept.kind === 'object' && pageTotal !== 1) throw singularError(String(pageTotal))
   const { offset } = plan.read
   const status = rangeStatus(offset, offset + pageTotal - 1, total)
-  if (status === 416) throw unsatisfiable(`An offset of ${offset} was requested, but there are only ${total} rows.`)
+  if (status === 416)
+    throw unsatisfiable(`An offset of ${offset} was requested, but there are only ${total} rows.`, `*/${total}`)
   const headers: Record<string, string> = {
     'Content-Type': request.accept.contentType,
     'Content-Range': contentRange(offset, offset + pageTotal - 1, total),
@@ -31,6 +33,59 @@ export function respondToRead(
   const applied = appliedPreferences(request.preferences, ['count', 'handling'])
   if (applied !== undefined) headers['Preference-Applied'] = applied
   return { status, headers, body: row[3] ?? '' }
+}
+
+/** The response to a call: the function may have chosen status and headers (`response.status`, `response.headers`). */
+export function respondToCall(request: RestRequest, plan: CallPlan, outcome: Outcome): RestResponse {
+  const [row = []] = outcome.rows
+  const total = row[0] == null ? undefined : Number(row[0])
+  const pageTotal = Number(row[1] ?? 0)
+  const isSingular = request.accept.kind === 'object' && plan.callable.returnsSet
+  if (isSingular && pageTotal !== 1) throw singularError(String(pageTotal))
+  const offset = plan.read?.offset ?? 0
+  const status = rangeStatus(offset, offset + pageTotal - 1, total)
+  if (status === 416)
+    throw unsatisfiable(`An offset of ${offset} was requested, but there are only ${total} rows.`, `*/${total}`)
+  const isVoid = plan.callable.returns.kind === 'void'
+  const headers: Record<string, string> = { 'Content-Range': contentRange(offset, offset + pageTotal - 1, total) }
+  if (!isVoid) headers['Content-Type'] = request.accept.contentType
+  const applied = appliedPreferences(request.preferences, ['count', 'handling'])
+  if (applied !== undefined) headers['Preference-Applied'] = applied
+  for (const [name, value] of responseHeaders(row[6] ?? null)) headers[name] = value
+  return { status: row[5] == null ? (isVoid ? 204 : status) : responseStatus(row[5]), headers, body: row[3] ?? '' }
+}
+
+function responseStatus(text: string): number {
+  if (!/^[1-5]\d\d$/.test(text)) throw new RestError(500, 'PGRST112', 'response.status guc must be a valid status code')
+  return Number(text)
+}
+
+/** `[{"Name": "value"}, ...]`; line breaks and control characters in a header are refused (RFC 9110 5.5). */
+function responseHeaders(text: string | null): readonly (readonly [string, string])[] {
+  if (text === null) return []
+  const fault = () =>
+    new RestError(
+      500,
+      'PGRST111',
+      'response.headers guc must be a JSON array composed of objects with a single key and a string value',
+    )
+  let list: unknown
+  try {
+    list = JSON.parse(text)
+  } catch {
+    throw fault()
+  }
+  if (!Array.isArray(list)) throw fault()
+  return list.map((item: unknown) => {
+    const [entry, ...more] = typeof item === 'object' && item !== null ? Object.entries(item) : []
+    const isValid =
+      entry !== undefined &&
+      more.length === 0 &&
+      /^[A-Za-z0-9-]+$/.test(entry[0]) &&
+      /^[\t\x20-\x7e]*$/.test(String(entry[1]))
+    if (!isValid || entry === undefined) throw fault()
+    return [entry[0], String(entry[1])] as const
+  })
 }
 
 /** The response to a write. */
@@ -61,7 +116,7 @@ export function respondToMutation(
     ...(isUpsert ? (['resolution'] as const) : []),
   ])
   if (applied !== undefined) headers['Preference-Applied'] = applied
-  const status = plan.mutation.kind === 'insert' && !plan.isPut ? 201 : hasBody ? 200 : 204
+  const status = mutationStatus(request, plan, hasBody, row?.[4] == null ? undefined : Number(row[4]))
   return { status, headers, body: hasBody ? (row?.[3] ?? '') : '' }
 }
 
@@ -72,6 +127,18 @@ export function respondToError(fault: RestError): RestResponse {
     headers: { 'Content-Type': 'application/json; charset=utf-8', ...fault.headers },
     body: fault.toBody(),
   }
+}
+
+/** 201 when something was made; an upsert by merging that only changed rows, or a PUT that did, is 200. */
+function mutationStatus(
+  request: RestRequest,
+  plan: Extract<RequestPlan, { kind: 'mutation' }>,
+  hasBody: boolean,
+  insertedRows: number | undefined,
+): number {
+  if (plan.isPut) return hasBody ? (insertedRows === 0 ? 200 : 201) : 204
+  if (plan.mutation.kind !== 'insert') return hasBody ? 200 : 204
+  return request.preferences.resolution === 'merge-duplicates' && insertedRows === 0 ? 200 : 201
 }
 
 function rangeStatus(lower: number, upper: number, total: number | undefined): number {

@@ -15,7 +15,7 @@ export const WRITTEN = 'm'
 export function renderMutation(builder: SqlBuilder, plan: MutationPlan, returning: string): string {
   switch (plan.mutation.kind) {
     case 'insert':
-      return renderInsert(builder, plan.read, plan.mutation) + returning
+      return renderInsert(builder, plan, plan.mutation) + returning
     case 'update':
       return renderUpdate(builder, plan, plan.mutation) + returning
     case 'delete': {
@@ -25,13 +25,18 @@ export function renderMutation(builder: SqlBuilder, plan: MutationPlan, returnin
   }
 }
 
-function renderInsert(builder: SqlBuilder, read: ReadPlan, mutation: Extract<Mutation, { kind: 'insert' }>): string {
+function renderInsert(
+  builder: SqlBuilder,
+  plan: MutationPlan,
+  mutation: Extract<Mutation, { kind: 'insert' }>,
+): string {
   const { columns, payload, conflict } = mutation
+  const { read } = plan
   const table = builder.qualified(read.relation.name)
   const names = columns.map((column) => quoteIdentifier(column.name)).join(', ')
   let text: string
   if (columns.length > 0)
-    text = `insert into ${table} as ${WRITTEN} (${names}) select ${names} from ${renderRecords(builder, read, mutation)}`
+    text = `insert into ${table} as ${WRITTEN} (${names}) select ${names} from ${renderRecords(builder, read, mutation)}${renderNamedRow(builder, plan)}`
   else if (payload.rowCount > 0 && !payload.isArray) text = `insert into ${table} as ${WRITTEN} default values`
   else text = `insert into ${table} as ${WRITTEN} select from ${table} where false`
   if (conflict === undefined) return text
@@ -41,6 +46,11 @@ function renderInsert(builder: SqlBuilder, read: ReadPlan, mutation: Extract<Mut
   )
   const isMerge = conflict.action === 'merge' && assignments.length > 0
   return `${text} on conflict (${target}) do ${isMerge ? `update set ${assignments.join(', ')}` : 'nothing'}`
+}
+
+/** Of a PUT's payload, the row that the URL names; its records are under the alias `_`. */
+function renderNamedRow(builder: SqlBuilder, plan: MutationPlan): string {
+  return plan.isPut ? renderWhere(builder, { ...plan.read, conditions: plan.conditions }, '_') : ''
 }
 
 function renderUpdate(

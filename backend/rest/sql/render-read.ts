@@ -8,8 +8,7 @@ type From = { text: string; alias: string; where: readonly string[] }
 
 /** `select <outputs> from <relation> ...`: the rows of the plan, one JSON-ready column an output. */
 export function renderRows(builder: SqlBuilder, plan: ReadPlan): string {
-  const alias = builder.alias()
-  return renderLevel(builder, plan, { text: `${builder.qualified(plan.relation.name)} ${alias}`, alias, where: [] }, [])
+  return renderRowsFrom(builder, plan, builder.qualified(plan.relation.name))
 }
 
 /** The same over `source`, a query name that gives the relation's columns; its conditions and range were applied there. */
@@ -19,8 +18,18 @@ export function renderRowsOf(builder: SqlBuilder, plan: ReadPlan, source: string
   return renderLevel(builder, rest, { text: `${source} ${alias}`, alias, where: [] }, [])
 }
 
+/** The same over `source`, with the plan's conditions and range. */
+export function renderRowsFrom(builder: SqlBuilder, plan: ReadPlan, source: string): string {
+  const alias = builder.alias()
+  return renderLevel(builder, plan, { text: `${source} ${alias}`, alias, where: [] }, [])
+}
+
 /** One row for each row that the plan would give without its range: for counting. */
 export function renderUnranged(builder: SqlBuilder, plan: ReadPlan): string {
+  return renderUnrangedFrom(builder, plan, builder.qualified(plan.relation.name))
+}
+
+export function renderUnrangedFrom(builder: SqlBuilder, plan: ReadPlan, source: string): string {
   const alias = builder.alias()
   const needed = plan.outputs.filter(
     (output) =>
@@ -29,7 +38,7 @@ export function renderUnranged(builder: SqlBuilder, plan: ReadPlan): string {
   )
   const level = joinEmbeds(builder, needed, alias, [])
   const where = plan.conditions.map((condition) => renderCondition(builder, level, condition))
-  return `select 1 from ${builder.qualified(plan.relation.name)} ${alias}${level.joins}${whereClause(where)}`
+  return `select 1 from ${source} ${alias}${level.joins}${whereClause(where)}`
 }
 
 export function renderWhere(builder: SqlBuilder, plan: ReadPlan, alias: string): string {
@@ -181,12 +190,12 @@ function renderEmbed(builder: SqlBuilder, embed: EmbedPlan, parent: string, hidd
   const rows = renderLevel(builder, read, { text, alias, where }, hidden)
   if (embed.spread) return rows
   const row = builder.alias()
-  if (relationship.cardinality === 'to-many') return `select pg_catalog.json_agg(${row}) as j from (${rows}) ${row}`
-  if (hidden.length === 0) return `select pg_catalog.row_to_json(${row}) as j from (${rows}) ${row}`
+  if (relationship.cardinality === 'to-many') return `select pg_catalog.json_agg(${row}.*) as j from (${rows}) ${row}`
+  if (hidden.length === 0) return `select pg_catalog.row_to_json(${row}.*) as j from (${rows}) ${row}`
   const names = outputNames(read).map((name) => `${row}.${quoteIdentifier(name)}`)
   const extra = hidden.map((ordering) => `${row}.${quoteIdentifier(orderName(ordering))}`)
   const inner = builder.alias()
-  return `select (select pg_catalog.row_to_json(${inner}) from (select ${names.join(', ')}) ${inner}) as j, ${extra.join(', ')} from (${rows}) ${row}`
+  return `select (select pg_catalog.row_to_json(${inner}.*) from (select ${names.join(', ')}) ${inner}) as j, ${extra.join(', ')} from (${rows}) ${row}`
 }
 
 /** A name that no output of a client can have taken: control characters are refused in identifiers. */

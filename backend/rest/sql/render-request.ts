@@ -5,13 +5,16 @@ import type { RequestPlan } from '../plan/plan-request.ts'
 import type { MediaType } from '../request/media-type.ts'
 import type { Preferences } from '../request/preferences.ts'
 import { type GuardReason, renderGuard } from './guard.ts'
+import { renderBody } from './render-body.ts'
+import { renderCall } from './render-call.ts'
 import { renderMutation, WRITTEN } from './render-mutation.ts'
 import { columnsRead, renderRows, renderRowsOf, renderUnranged } from './render-read.ts'
 import { SqlBuilder } from './sql-builder.ts'
 
 /**
  * The statement of a plan. It gives one row: the total (or null), the number of rows of the page, the values of the primary
- * key of a single written row (or null), and the body as text; or no row where only the number of rows written matters.
+ * key of a single written row (or null), the body as text, and
+ * how many rows an upsert inserted (or null); or no row where only the number of rows written matters.
  */
 export function renderRequest(
   schema: string,
@@ -23,8 +26,16 @@ export function renderRequest(
   const text =
     plan.kind === 'read'
       ? readText(builder, plan, accept, preferences)
-      : mutationText(builder, plan, accept, preferences)
+      : plan.kind === 'call'
+        ? renderCall(builder, plan, accept, preferences)
+        : mutationText(builder, plan, accept, preferences)
   return { text, values: builder.values }
+}
+
+/** Asks Postgres for its plan of the rows that `read` gives without its range. */
+export function renderEstimate(schema: string, read: ReadPlan): Statement {
+  const builder = new SqlBuilder(schema)
+  return { text: `explain (format json) ${renderUnranged(builder, read)}`, values: builder.values }
 }
 
 function readText(
@@ -35,7 +46,7 @@ function readText(
 ): string {
   const rows = renderRows(builder, plan.read)
   const total =
-    preferences.count === undefined
+    preferences.count === undefined || plan.estimatedTotal !== undefined
       ? 'null'
       : `(select pg_catalog.count(*) from (${renderUnranged(builder, plan.read)}) c)::text`
   const body = plan.isHead ? "''" : renderBody(builder, accept, plan.read)
@@ -58,18 +69,19 @@ function mutationText(
       unless: `pg_catalog.count(*) <= ${builder.bind(String(plan.maxAffected))}::bigint`,
       reason: 'PGRST124',
     })
-  if (!wantsRows && !wantsKey && guards.length === 0 && !plan.isPut) return renderMutation(builder, plan, '')
+  const isMerge = plan.mutation.kind === 'insert' && plan.mutation.conflict?.action === 'merge'
+  if (!wantsRows && !wantsKey && guards.length === 0 && !isMerge) return renderMutation(builder, plan, '')
 
   const { relation } = plan.read
   const names = new Set<string>()
   if (wantsRows) for (const name of columnsRead(plan.read)) names.add(name)
-  if (wantsKey || plan.isPut) for (const name of relation.primaryKey) names.add(name)
+  if (wantsKey) for (const name of relation.primaryKey) names.add(name)
   const returned = [...names].map((name) => `${WRITTEN}.${quoteIdentifier(name)}`)
   let returning = ` returning ${returned.length === 0 ? '1' : returned.join(', ')}`
-  if (plan.isPut) {
-    guards.push({ unless: 'pg_catalog.count(*) = 1 and pg_catalog.bool_and(w."\u0001matches")', reason: 'PGRST115' })
-    returning += `, ${putMatches(builder, plan)} as "\u0001matches"`
-  }
+  if (plan.isPut) guards.push({ unless: 'pg_catalog.count(*) = 1', reason: 'PGRST115' })
+  // A row that a merge updated was locked by it, which shows in xmax; views have no such column.
+  const countsInserted = isMerge && relation.kind === 'table'
+  if (countsInserted) returning += `, ${WRITTEN}.xmax = 0 as "\u0001inserted"`
   const mutation = renderMutation(builder, plan, returning)
   const checks = guards.map(
     ({ unless, reason }) =>
@@ -82,44 +94,10 @@ function mutationText(
   const body = wantsRows
     ? `(select ${renderBody(builder, accept, plan.read)} from (${renderRowsOf(builder, plan.read, 'w')}) r)`
     : "''"
-  return `with w as (${mutation}) select ${total}, pg_catalog.count(*)::text, ${key}, ${body} from w`
-}
-
-/** Whether the written row is the one that the URL of a PUT names. */
-function putMatches(builder: SqlBuilder, plan: Extract<RequestPlan, { kind: 'mutation' }>): string {
-  const tests = plan.conditions.flatMap((condition) =>
-    condition.kind === 'filter' && condition.operation.kind === 'binary'
-      ? [`${WRITTEN}.${quoteIdentifier(condition.source.column.name)} = ${builder.bind(condition.operation.value)}`]
-      : [],
-  )
-  return `(${tests.join(' and ')})`
+  const inserted = countsInserted ? '(pg_catalog.count(*) filter (where w."\u0001inserted"))::text' : 'null'
+  return `with w as (${mutation}) select ${total}, pg_catalog.count(*)::text, ${key}, ${body}, ${inserted} from w`
 }
 
 function keyArray(names: readonly string[]): string {
   return `pg_catalog.json_build_array(${names.map((name) => `${quoteIdentifier(name)}::text`).join(', ')})::text`
-}
-
-/** The body over the rows `r`. */
-function renderBody(builder: SqlBuilder, accept: MediaType, read: ReadPlan): string {
-  switch (accept.kind) {
-    case 'object': {
-      const rows = accept.stripNulls ? 'pg_catalog.json_strip_nulls(pg_catalog.json_agg(r))' : 'pg_catalog.json_agg(r)'
-      return `coalesce((${rows} -> 0)::text, 'null')`
-    }
-    case 'csv': {
-      const header = csvHeader(read)
-      return `${builder.bind(header)}::text || coalesce(pg_catalog.string_agg(pg_catalog.substring(r::text, 2, pg_catalog.length(r::text) - 2), E'\\n'), '')`
-    }
-    case 'openapi':
-    case 'json': {
-      const isStripped = accept.kind === 'json' && accept.stripNulls
-      const rows = isStripped ? 'pg_catalog.json_strip_nulls(pg_catalog.json_agg(r))' : 'pg_catalog.json_agg(r)'
-      return `coalesce((${rows})::text, '[]')`
-    }
-  }
-}
-
-function csvHeader(read: ReadPlan): string {
-  const names = read.outputs.map((output) => (output.kind === 'embed' ? output.embed.name : output.name))
-  return `${names.join(',')}\n`
 }
