@@ -38,6 +38,16 @@ export class LinkUpstream implements Upstream {
     )
   }
 
+  /** True while a request would leave at once. */
+  get isOpen(): boolean {
+    return this.#clients.every((client) => client.isOpen)
+  }
+
+  /** Dials what is not connected. */
+  open(): void {
+    for (const client of this.#clients) client.open()
+  }
+
   send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
     const client = this.#clients[this.#next++ % this.#clients.length]
     if (client === undefined) throw new Error('A link has at least one connection')

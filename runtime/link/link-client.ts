@@ -17,6 +17,16 @@ export class LinkClient {
     this.#dial = dial
   }
 
+  /** True while a request would leave at once. */
+  get isOpen(): boolean {
+    return this.#current?.isOpen ?? false
+  }
+
+  /** Dials, unless a connection is there or on its way. */
+  open(): void {
+    if (this.#current === undefined && !this.#isClosed) this.#connect()
+  }
+
   /** Requests without an answer yet. */
   get inFlight(): number {
     return this.#connections.reduce((sum, connection) => sum + connection.inFlight, 0)
