@@ -7,6 +7,9 @@ const TYPE = 'aerodb-isolation-report+jws'
 /** The constant head of an Ed25519 private key in PKCS #8 (RFC 8410, section 7); the 32 octets of the seed follow. */
 const PKCS8_HEAD = Buffer.from('302e020100300506032b657004220420', 'hex')
 
+/** The public half, as a JWK (RFC 8037). */
+export type ReportKey = Record<'kty' | 'crv' | 'x' | 'kid' | 'alg' | 'use', string>
+
 /**
  * Signs reports with EdDSA (Ed25519). The key is derived from the platform's internal secret: every replica signs with the same
  * one, nothing has to be kept, and the public half can be handed to auditors, who need no secret of ours to verify. A new
@@ -21,16 +24,16 @@ export class ReportSigner {
   }
 
   /** The public key, with its thumbprint (RFC 7638) as `kid`. */
-  async publicKey(): Promise<JWK> {
-    const jwk = await exportJWK(createPublicKey(this.#key))
-    return { ...jwk, kid: await calculateJwkThumbprint(jwk), alg: 'EdDSA', use: 'sig' }
+  async publicKey(): Promise<ReportKey> {
+    const { kty = '', crv = '', x = '' } = await exportJWK(createPublicKey(this.#key))
+    return { kty, crv, x, kid: await calculateJwkThumbprint({ kty, crv, x }), alg: 'EdDSA', use: 'sig' }
   }
 
   /** The report as a JWS in compact form. */
   async sign(report: IsolationReport): Promise<string> {
     const { kid } = await this.publicKey()
     return new CompactSign(new TextEncoder().encode(JSON.stringify(report)))
-      .setProtectedHeader({ alg: 'EdDSA', typ: TYPE, ...(kid === undefined ? {} : { kid }) })
+      .setProtectedHeader({ alg: 'EdDSA', typ: TYPE, kid })
       .sign(this.#key)
   }
 }

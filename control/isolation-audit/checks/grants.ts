@@ -127,6 +127,12 @@ export const GRANT_QUERIES: readonly CatalogueQuery[] = [
       union all
       select 'other_database_reachable', null, format('database %I', datname), 'CONNECT for ' || string_agg(name, ', ')
       from entry where datname <> current_database() and privilege = 'CONNECT'
+        -- Where pg_hba.conf admits none of the logins to it, the right is of no use.
+        and exists (
+          select from pg_hba_file_rules
+          where error is null and auth_method <> 'reject'
+            and (database && array['all', datname::text, 'sameuser', 'samerole'] or array_to_string(database, ' ') like '%/%')
+            and (user_name && '{all,${REQUEST_LOGIN},${DDL_LOGIN}}' or array_to_string(user_name, ' ') ~ '[/+]'))
       group by datname`,
   },
   {
