@@ -11,6 +11,7 @@ import type { UsageStore } from './usage-store.ts'
 
 export type AppOptions = {
   usage: UsageStore
+  billing: Hono<{ Variables: ServiceVariables }>
   tokens: ServiceTokenCodec
   clock: Clock
   log: Logger
@@ -42,6 +43,7 @@ export function makeApp(options: AppOptions): Hono<{ Variables: ServiceVariables
       throw new Problem(401, 'unauthorized', { detail: 'This address is for our own services.' })
     await next()
   })
+  app.route('/internal/v1', options.billing)
   app.get('/internal/v1/tenants/:tenant/usage/:month', async (c) => {
     const month = parseMonth(c.req.param('month'))
     return c.json(await buildUsageDocument(usage, c.req.param('tenant'), month, clock.nowMs()))

@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { serve } from '@hono/node-server'
 import { z } from 'zod'
@@ -9,8 +10,13 @@ import { makePostgresPool } from '../runtime/postgres-pool.ts'
 import { connectRedis } from '../runtime/redis.ts'
 import { serviceMain } from '../runtime/service-main.ts'
 import { ServiceTokenCodec } from '../runtime/service-token.ts'
+import { loadPlanCatalogue } from '../tenancy/plan.ts'
 import { makeApp } from './app.ts'
+import { Billing } from './billing.ts'
+import { billingRoutes } from './billing-routes.ts'
+import { DEFAULT_SELLER, noTax, sellerSchema } from './invoice-document.ts'
 import { ensureLedgerPartitions, keepLedgerPartitions } from './ledger-partitions.ts'
+import { keepClosingMonths } from './month-closer.ts'
 import { RedisUsageStream } from './redis-stream.ts'
 import { Sink } from './sink.ts'
 import { UsageStore } from './usage-store.ts'
@@ -22,6 +28,9 @@ const configSchema = z.object({
   AERODB_DATABASE_URL: url('postgres:', 'postgresql:'),
   AERODB_REDIS_URL: urlList('redis:', 'rediss:'),
   AERODB_INTERNAL_SECRET: secret,
+  AERODB_PLAN_CATALOGUE: z.string().min(1).optional(),
+  /** A JSON file: who sends the invoices (name, address, email, tax_id, website, payment_days, payment_note). */
+  AERODB_INVOICE_SELLER: z.string().min(1).optional(),
 })
 
 await serviceMain(
@@ -29,6 +38,11 @@ await serviceMain(
   () => readConfig(configSchema),
   async ({ config, log, lifecycle }) => {
     const clock = systemClock
+    const catalogue = loadPlanCatalogue(config.AERODB_PLAN_CATALOGUE)
+    const seller =
+      config.AERODB_INVOICE_SELLER === undefined
+        ? DEFAULT_SELLER
+        : sellerSchema.parse(JSON.parse(await readFile(config.AERODB_INVOICE_SELLER, 'utf8')))
     await migrate({
       databaseUrl: config.AERODB_DATABASE_URL,
       schema: 'metering',
@@ -62,8 +76,11 @@ await serviceMain(
     })
     sink.start()
     lifecycle.onStop('sink', () => sink.close())
+    const billing = new Billing({ pool, catalogue, seller, tax: noTax, clock })
+    lifecycle.onStop('invoices', keepClosingMonths(billing, clock, log))
     const app = makeApp({
       usage: new UsageStore(pool),
+      billing: billingRoutes({ pool, billing, catalogue, clock }),
       tokens: new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET),
       clock,
       log,

@@ -1,0 +1,167 @@
+import { type Context, Hono } from 'hono'
+import { z } from 'zod'
+import type { Clock } from '../runtime/clock.ts'
+import type { ServiceVariables } from '../runtime/hono-service.ts'
+import type { PostgresPool } from '../runtime/postgres-pool.ts'
+import { Problem } from '../runtime/problem.ts'
+import type { PlanCatalogue } from '../tenancy/plan.ts'
+import type { Billing } from './billing.ts'
+import { estimate, estimateSchema } from './estimate.ts'
+import { renderInvoicePdf } from './invoice-pdf.ts'
+import { findCreditNotes, listInvoices, saveHistory } from './invoice-store.ts'
+import { type InvoiceView, summarise, toCsv, viewDraft, viewInvoice } from './invoice-view.ts'
+import { monthOf, parseMonth, previousMonth } from './month.ts'
+import { planHistorySchema } from './plan-history.ts'
+
+export type BillingRoutesOptions = { pool: PostgresPool; billing: Billing; catalogue: PlanCatalogue; clock: Clock }
+
+const FORMATS = { json: 'application/json', csv: 'text/csv', pdf: 'application/pdf' } as const
+type Format = keyof typeof FORMATS
+
+const creditSchema = z.strictObject({
+  amount_micros: z.number().int().positive().optional(),
+  reason: z.string().min(1).max(300),
+})
+const noteSchema = z.strictObject({ note: z.string().min(1).max(300).nullable().default(null) })
+const reasonSchema = z.strictObject({ reason: z.string().min(1).max(300) })
+const listQuery = z.object({
+  limit: z.coerce.number().int().min(1).max(200).default(50),
+  cursor: z.string().max(200).optional(),
+})
+const cursorSchema = z.tuple([z.string(), z.string()])
+
+/** The internal API of billing, mounted behind the service token. Control passes most of it on to the platform API. */
+export function billingRoutes(options: BillingRoutesOptions): Hono<{ Variables: ServiceVariables }> {
+  const { pool, billing, catalogue, clock } = options
+  const app = new Hono<{ Variables: ServiceVariables }>()
+
+  app.put('/tenants/:tenant/plan-history', async (c) => {
+    const history = await readBody(c, planHistorySchema)
+    const saved = await saveHistory(pool, c.req.param('tenant'), history)
+    return c.json({ saved })
+  })
+  app.post('/pricing/estimate', async (c) => c.json(estimate(await readBody(c, estimateSchema), catalogue)))
+  app.post('/invoices/close', async (c) => {
+    const month = c.req.query('month')
+    return c.json(
+      await billing.closeMonth(month === undefined ? previousMonth(monthOf(clock.nowMs())) : parseMonth(month)),
+    )
+  })
+  app.post('/invoices/:invoice/credit-notes', async (c) => {
+    const { amount_micros, reason } = await readBody(c, creditSchema)
+    return c.json(viewInvoice(await billing.credit(c.req.param('invoice'), amount_micros, reason)), 201)
+  })
+  app.post('/invoices/:invoice/pay', async (c) => {
+    const { note } = await readBody(c, noteSchema)
+    return c.json(viewInvoice(await billing.pay(c.req.param('invoice'), note)))
+  })
+  app.post('/invoices/:invoice/void', async (c) => {
+    const { reason } = await readBody(c, reasonSchema)
+    return c.json(viewInvoice(await billing.void(c.req.param('invoice'), reason)))
+  })
+  app.get('/tenants/:tenant/invoices', async (c) => {
+    const query = listQuery.safeParse(c.req.query())
+    if (!query.success) throw new Problem(400, 'invalid_query', { detail: 'limit must be from 1 to 200.' })
+    const { limit, cursor } = query.data
+    const tenantId = c.req.param('tenant')
+    const before = cursor === undefined ? undefined : readCursor(cursor)
+    const stored = await listInvoices(pool, tenantId, before, limit)
+    const drafts = before === undefined ? await readDrafts(tenantId) : []
+    const last = stored.length === limit ? stored.at(-1) : undefined
+    return c.json({
+      data: [...drafts, ...stored.map((invoice) => viewInvoice(invoice))].map(summarise),
+      next_cursor:
+        last === undefined
+          ? null
+          : Buffer.from(JSON.stringify([last.document.issued_at, last.invoiceId])).toString('base64url'),
+    })
+  })
+  app.get('/tenants/:tenant/invoices/:month', async (c) => {
+    const format = readFormat(c.req.query('format'), c.req.header('accept'))
+    const month = parseMonth(c.req.param('month'))
+    const tenantId = c.req.param('tenant')
+    const stored = await billing.find(tenantId, month)
+    const view = stored === undefined ? await readDraft(tenantId, month.text) : await viewStored(stored)
+    if (view === undefined)
+      throw new Problem(404, 'not_found', { detail: `There is nothing to bill for ${month.text}.` })
+    return render(c, view, format)
+  })
+
+  async function viewStored(stored: NonNullable<Awaited<ReturnType<Billing['find']>>>): Promise<InvoiceView> {
+    return viewInvoice(stored, await findCreditNotes(pool, stored.invoiceId))
+  }
+  async function readDraft(tenantId: string, month: string): Promise<InvoiceView | undefined> {
+    const document = await billing.draft(tenantId, parseMonth(month))
+    return document === undefined ? undefined : viewDraft(document)
+  }
+  /** This month's draft, and last month's while it is not closed. */
+  async function readDrafts(tenantId: string): Promise<InvoiceView[]> {
+    const current = monthOf(clock.nowMs())
+    const drafts: InvoiceView[] = []
+    for (const month of [current, previousMonth(current)]) {
+      if ((await billing.find(tenantId, month)) !== undefined) continue
+      const draft = await readDraft(tenantId, month.text)
+      if (draft !== undefined) drafts.push(draft)
+    }
+    return drafts
+  }
+  return app
+}
+
+async function render(c: Context, view: InvoiceView, format: Format): Promise<Response> {
+  const name = `invoice-${view.number ?? `${view.tenant_name}-${view.month}-draft`}.${format}`
+  const headers = {
+    'Content-Type': format === 'csv' ? 'text/csv; charset=utf-8' : FORMATS[format],
+    ...(format === 'json' ? {} : { 'Content-Disposition': `attachment; filename="${name.replace(/[^\w.-]/g, '_')}"` }),
+    Vary: 'Accept',
+  }
+  if (format === 'json') return c.body(JSON.stringify(view), 200, headers)
+  if (format === 'csv') return c.body(toCsv(view), 200, headers)
+  return c.body(new Uint8Array(await renderInvoicePdf(view)), 200, headers)
+}
+
+/** `?format=` decides; else the first of the `Accept` types (RFC 9110 12.5.1) that we have; else JSON. */
+export function readFormat(format: string | undefined, accept: string | undefined): Format {
+  if (format !== undefined) {
+    const named = (Object.keys(FORMATS) as Format[]).find((known) => known === format)
+    if (named === undefined) throw new Problem(400, 'invalid_format', { detail: 'format must be json, csv or pdf.' })
+    return named
+  }
+  const wanted = (accept ?? '*/*')
+    .split(',')
+    .map((part, place) => {
+      const [type = '', ...parameters] = part.split(';').map((piece) => piece.trim().toLowerCase())
+      const quality = parameters.find((parameter) => parameter.startsWith('q='))
+      return { type, q: quality === undefined ? 1 : Number(quality.slice(2)), place }
+    })
+    .filter(({ q }) => q > 0)
+    .sort((a, b) => b.q - a.q || a.place - b.place)
+  for (const { type } of wanted) {
+    if (type === '*/*' || type === 'application/*') return 'json'
+    if (type === 'text/*') return 'csv'
+    for (const known of Object.keys(FORMATS) as Format[]) if (FORMATS[known] === type) return known
+  }
+  throw new Problem(406, 'not_acceptable', { detail: 'Invoices are JSON, CSV or PDF.' })
+}
+
+function readCursor(cursor: string): { issuedAt: string; invoiceId: string } {
+  try {
+    const [issuedAt, invoiceId] = cursorSchema.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
+    if (Number.isNaN(Date.parse(issuedAt))) throw new Error('no time')
+    return { issuedAt, invoiceId }
+  } catch {
+    throw new Problem(400, 'invalid_cursor', { detail: 'The cursor is not one of ours.' })
+  }
+}
+
+async function readBody<Schema extends z.ZodType>(c: Context, schema: Schema): Promise<z.output<Schema>> {
+  const body: unknown = await c.req.json().catch(() => {
+    throw new Problem(400, 'invalid_json', { detail: 'The body must be JSON.' })
+  })
+  const result = schema.safeParse(body)
+  if (result.success) return result.data
+  throw new Problem(400, 'validation_failed', {
+    detail: 'The body breaks the rules of this call.',
+    errors: result.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })),
+  })
+}
