@@ -40,6 +40,7 @@ export type ControlDependencies = {
   lifecycle: Pick<Lifecycle, 'onStop'>
   clock?: Clock
   afterStep?: ReconcilerOptions['afterStep']
+  leaseSeconds?: number
 }
 
 export type StartedControl = { url: string; sleep: TenantSleep }
@@ -101,6 +102,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     concurrency: CONCURRENCY,
     log,
     ...(dependencies.afterStep === undefined ? {} : { afterStep: dependencies.afterStep }),
+    ...(dependencies.leaseSeconds === undefined ? {} : { leaseSeconds: dependencies.leaseSeconds }),
   })
   lifecycle.onStop('reconciler', () => reconciler.drain())
   const webhooks = new WebhookSender({

@@ -1,0 +1,21 @@
+/*
+ * A control process that kills itself (-9) right after the step named by KILL_AFTER: for the tests of resumption. It says
+ * where it serves over the IPC channel, like the real one.
+ */
+import { serviceMain } from '../../runtime/service-main.ts'
+import { readControlConfig } from '../config.ts'
+import { startControl } from '../control.ts'
+
+const killAfter = process.env.KILL_AFTER
+
+await serviceMain('control', readControlConfig, async ({ config, log, lifecycle }) => {
+  const { url } = await startControl(config, {
+    log,
+    lifecycle,
+    leaseSeconds: 2,
+    afterStep: (point) => {
+      if (point === killAfter) process.kill(process.pid, 'SIGKILL')
+    },
+  })
+  lifecycle.ready({ url })
+})
