@@ -196,6 +196,17 @@ test('its length is reserved in the quota from the start, and freed when it ends
   fixture.server.quotas.delete(fixture.tenant.tenantId)
 })
 
+test('ends with its bucket, and frees what it had reserved', async () => {
+  const storage = storageClient(fixture.server, fixture.tenant, 'service')
+  await storage.createBucket('brief')
+  const before = await used()
+  const path = pathOf(await create('x', 10, { 'upload-metadata': metadata('x', { bucketName: 'brief' }) }))
+  await patch(path, 0, 'abc')
+  expect((await storage.deleteBucket('brief')).error).toBeNull()
+  expect((await call('HEAD', path)).status).toBe(404)
+  expect(await used()).toEqual(before)
+})
+
 test('of two writers at one offset in two processes one wins', async () => {
   const path = pathOf(await create('race', 4))
   const log = makeLogger('test', 'silent')

@@ -12,6 +12,9 @@ export type StatementExecutor = {
   define(server: string, principal: Principal, statements: readonly Statement[]): Promise<void>
 }
 
+/** Opens the storage tables for the transaction: their own wall, see `tables.ts`. */
+const AS_STORAGE: Statement = { text: `select set_config('app.service', 'storage', true)`, values: [] }
+
 /** SQLSTATEs that say: the tables are not there, or not as this release knows them. */
 const TABLES_MISSING = new Set(['42P01', '42703'])
 
@@ -59,13 +62,14 @@ export class StorageSession {
    * when the tenant has no storage tables yet.
    */
   async ask<Result>(...statements: readonly Statement[]): Promise<Result | undefined> {
+    const run = () => this.#executor.run(this.server, this.principal, [AS_STORAGE, ...statements])
     try {
-      return readJson<Result>(await this.#executor.run(this.server, this.principal, statements))
+      return readJson<Result>(await run())
     } catch (fault) {
       if (!TABLES_MISSING.has(sqlState(fault) ?? '')) throw fault
       if (sqlState(fault) === '42P01') return undefined
       await this.defineTables()
-      return readJson<Result>(await this.#executor.run(this.server, this.principal, statements))
+      return readJson<Result>(await run())
     }
   }
 

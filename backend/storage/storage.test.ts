@@ -4,7 +4,7 @@ import { FileBlobStore } from './blobs/file-blob-store.ts'
 import { localFetch, storageClient } from './test-support/client.ts'
 import { filesBelow, temporaryDirectory } from './test-support/files.ts'
 import { StorageServer } from './test-support/storage-server.ts'
-import { openExecutor, TenantDatabase, type TestTenant } from './test-support/tenant-database.ts'
+import { contextOf, openExecutor, TenantDatabase, type TestTenant } from './test-support/tenant-database.ts'
 
 const log = makeLogger('test', 'silent')
 let database: TenantDatabase
@@ -496,9 +496,22 @@ describe('policies', () => {
     )
     expect(tables.rows).toEqual(
       ['_storage_buckets', '_storage_objects', '_storage_pending_blobs', '_storage_uploads', '_storage_usage'].map(
-        (relname) => ({ relname, forced: true, walls: 1 }),
+        (relname) => ({ relname, forced: true, walls: 2 }),
       ),
     )
+  })
+
+  test('and to no other way to rows do the tables show anything, whatever the role', async () => {
+    const { principal } = server.api.openSession(contextOf(tenant, 'service_role'))
+    for (const table of ['buckets', 'objects', 'uploads', 'pending_blobs', 'usage']) {
+      const name = `${tenant.schema}._storage_${table}`
+      const read = await executor.run('test', principal, [{ text: `select count(*) from ${name}`, values: [] }])
+      expect(read.rows).toEqual([['0']])
+      const change = { text: `delete from ${name}`, values: [] }
+      expect((await executor.run('test', principal, [change])).affectedRows).toBe(0)
+    }
+    const insert = { text: `insert into ${tenant.schema}._storage_buckets (id) values ('forged')`, values: [] }
+    await expect(executor.run('test', principal, [insert])).rejects.toMatchObject({ code: '42501' })
   })
 })
 

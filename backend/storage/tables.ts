@@ -16,6 +16,7 @@ export function storageTables(schema: string): StorageTables {
 }
 
 const TENANT = `current_setting('app.tenant_id')`
+const STORAGE = `current_setting('app.service', true) = 'storage'`
 const ROLE = `(select current_setting('app.role', true))`
 const SUBJECT = `(select nullif(current_setting('request.jwt.claims', true), '')::json ->> 'sub')`
 
@@ -25,7 +26,9 @@ const SUBJECT = `(select nullif(current_setting('request.jwt.claims', true), '')
  * no such tables, and 10 000 tenants cost nothing at deploy time.
  *
  * Two walls, as on every table: the tenant's role reaches only its own schema, and row security is forced with a restrictive
- * policy on `tenant_id`. The permissive policies beside it are the buckets' policies (`bucket.ts`).
+ * policy on `tenant_id`. A third one is the tables' own: a further restrictive policy opens them to transactions of this API
+ * only, so that no other way to rows (`/rest/v1`, realtime) reaches them whatever it shows. The permissive policies beside
+ * these are the buckets' policies (`bucket.ts`).
  */
 export function storageTableStatements(schema: string): Statement[] {
   const t = storageTables(schema)
@@ -68,7 +71,7 @@ export function storageTableStatements(schema: string): Statement[] {
     `create table if not exists ${t.uploads} (
       tenant_id text not null default ${TENANT},
       id text primary key,
-      bucket_id text collate "C" not null references ${t.buckets} (id) on delete cascade,
+      bucket_id text collate "C" not null references ${t.buckets} (id),
       name text collate "C" not null,
       owner_id text,
       upsert boolean not null,
@@ -106,6 +109,7 @@ export function storageTableStatements(schema: string): Statement[] {
         'tenant_isolation',
         `as restrictive for all using (tenant_id = ${TENANT}) with check (tenant_id = ${TENANT})`,
       ),
+      ...policy(table, 'storage_only', `as restrictive for all using (${STORAGE}) with check (${STORAGE})`),
     )
   }
   const inBucket = (condition: string) => `bucket_id in (select id from ${t.buckets} where ${condition})`

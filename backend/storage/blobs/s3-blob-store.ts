@@ -24,9 +24,10 @@ export type S3BlobStoreOptions = {
   prefix?: string
 }
 
-/** Parts of a multipart upload: `PART_BYTES` times `PARTS_IN_FLIGHT` is what one upload may hold in memory. */
+/** What one upload holds in memory: one part of a multipart upload. */
 const PART_BYTES = 8 * 1024 * 1024
-const PARTS_IN_FLIGHT = 2
+/** One at a time: when a source fails, nothing is under way that could come into being after the clean-up. */
+const PARTS_IN_FLIGHT = 1
 
 /** Blobs in a bucket of any S3 server, under `<prefix><tenant id>/<version>`. S3 shows an object only when it is whole. */
 export class S3BlobStore implements BlobStore {
@@ -48,24 +49,22 @@ export class S3BlobStore implements BlobStore {
   }
 
   async write(ref: BlobRef, source: Readable): Promise<void> {
+    const Key = this.#key(ref)
     let sourceFault: Error | undefined
-    const upload = new Upload({
-      client: this.#client,
-      params: { Bucket: this.#bucket, Key: this.#key(ref), Body: source },
-      partSize: PART_BYTES,
-      queueSize: PARTS_IN_FLIGHT,
-    })
     source.once('error', (fault) => {
       sourceFault = fault
-      void upload.abort()
     })
     try {
-      await upload.done()
+      await new Upload({
+        client: this.#client,
+        params: { Bucket: this.#bucket, Key, Body: source },
+        partSize: PART_BYTES,
+        queueSize: PARTS_IN_FLIGHT,
+      }).done()
     } catch (fault) {
       source.destroy()
       throw sourceFault ?? fault
     }
-    if (sourceFault !== undefined) throw sourceFault
   }
 
   async read(ref: BlobRef, range?: ByteRange): Promise<Readable> {

@@ -1,6 +1,8 @@
 import type { Statement } from '../../postgres/statement.ts'
 import type { Bucket, BucketSettings } from '../bucket.ts'
 import type { StorageSession } from '../session.ts'
+import { lockUsage } from './object-store.ts'
+import { dropUploads } from './resumable-store.ts'
 import { isoTime } from './sql-fragments.ts'
 
 /** What may be asked of a list of buckets. */
@@ -90,11 +92,11 @@ export class BucketStore {
   }
 
   /**
-   * Removes an empty bucket; false when there is no such one.
+   * Removes an empty bucket, and with it the uploads to it that are not finished; false when there is no such one.
    * @throws Postgres's 23503 when it has objects: the foreign key decides, so no upload slips in between.
    */
   async remove(session: StorageSession, id: string): Promise<boolean> {
-    const removed = await session.ask<string>({
+    const removed = await session.ask<string>(lockUsage(session), dropUploads(session, 'u.bucket_id = $1', id), {
       text: `delete from ${session.tables.buckets} where id = $1 returning to_json(id)`,
       values: [id],
     })

@@ -1,3 +1,4 @@
+import type { Statement } from '../../postgres/statement.ts'
 import type { StorageSession } from '../session.ts'
 import { lockUsage } from './object-store.ts'
 import { epochMs } from './sql-fragments.ts'
@@ -110,18 +111,26 @@ export class ResumableStore {
   }
 
   async #drop(session: StorageSession, condition: string, value: string): Promise<BlobPart[] | undefined> {
-    const { uploads, pending, usage } = session.tables
-    const answer = await session.ask<BlobPart[] | null>(lockUsage(session), {
-      text: `with gone as (delete from ${uploads} u where ${condition} returning u.*),
-        blobs as (select blob from gone, jsonb_array_elements(gone.blobs) blob),
-        dropped as (insert into ${pending} (version, due_at) select blob ->> 'v', now() from blobs),
-        freed as (
-          update ${usage} set changed_at = clock_timestamp(),
-            reserved_bytes = reserved_bytes - (select coalesce(sum(length_bytes), 0) from gone where not finished)
-          where exists (select from gone where not finished))
-        select case when exists (select from gone) then (select coalesce(json_agg(blob), '[]') from blobs) end`,
-      values: [value],
-    })
-    return answer ?? undefined
+    const blobs = await session.ask<BlobPart[] | null>(lockUsage(session), dropUploads(session, condition, value))
+    return blobs ?? undefined
+  }
+}
+
+/**
+ * Ends the uploads (`u`) that meet `condition`: gives their blobs, or null when there was no such upload. The total must be
+ * locked before.
+ */
+export function dropUploads(session: StorageSession, condition: string, value: string): Statement {
+  const { uploads, pending, usage } = session.tables
+  return {
+    text: `with gone as (delete from ${uploads} u where ${condition} returning u.*),
+      blobs as (select blob from gone, jsonb_array_elements(gone.blobs) blob),
+      dropped as (insert into ${pending} (version, due_at) select blob ->> 'v', now() from blobs),
+      freed as (
+        update ${usage} set changed_at = clock_timestamp(),
+          reserved_bytes = reserved_bytes - (select coalesce(sum(length_bytes), 0) from gone where not finished)
+        where exists (select from gone where not finished))
+      select case when exists (select from gone) then (select coalesce(json_agg(blob), '[]') from blobs) end`,
+    values: [value],
   }
 }

@@ -4,7 +4,7 @@ import { FileBlobStore } from '../blobs/file-blob-store.ts'
 import { storageClient } from './client.ts'
 import { filesBelow, temporaryDirectory } from './files.ts'
 import { StorageServer, type StorageServerOptions } from './storage-server.ts'
-import { openExecutor, TenantDatabase, type TestTenant } from './tenant-database.ts'
+import { contextOf, openExecutor, TenantDatabase, type TestTenant } from './tenant-database.ts'
 
 /** One tenant with a bucket `files` on a real database, real files and a server: what most tests here need. */
 export type Fixture = {
@@ -42,17 +42,7 @@ export async function openFixture(options: Partial<StorageServerOptions> = {}): 
       return filesBelow(directory.path)
     },
     row: async (sql) => (await database.admin.query(sql.replaceAll('$schema', tenant.schema))).rows[0],
-    context: () => ({
-      tenant_id: tenant.tenantId,
-      name: 'test',
-      isolation: 'schema',
-      placement: { server: 'test', schema: tenant.schema, role: tenant.schema },
-      role: 'anon',
-      key_id: null,
-      claims: null,
-      quotas: { storage_bytes: null, file_storage_bytes: null },
-      expires_at: 0,
-    }),
+    context: () => contextOf(tenant, 'anon'),
     close: async () => {
       await server.close()
       await executor.close()

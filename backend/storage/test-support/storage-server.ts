@@ -4,7 +4,7 @@ import type { UsageRecord } from '../../../metering/contract.ts'
 import { systemClock } from '../../../runtime/clock.ts'
 import { type RequestContext, RequestContextCodec } from '../../../tenancy/request-context.ts'
 import { StorageApi, type StorageApiOptions } from '../storage-api.ts'
-import type { TestTenant } from './tenant-database.ts'
+import { contextOf, type TestTenant } from './tenant-database.ts'
 
 export type StorageServerOptions = Omit<StorageApiOptions, 'usage' | 'urlSecrets' | 'clock' | 'maxObjectBytes'> &
   Partial<Pick<StorageApiOptions, 'clock' | 'maxObjectBytes'>>
@@ -77,20 +77,13 @@ export class StorageServer {
     const key = String(request.headers.apikey ?? request.headers.authorization?.replace('Bearer ', '') ?? 'anon')
     const subject = /^user-(.+)$/.exec(key)?.[1]
     const role = key === 'service' ? 'service_role' : subject === undefined ? 'anon' : 'authenticated'
-    const now = Date.now()
     return this.#codec.verify(
       this.#codec.sign({
-        tenant_id: tenantId,
-        name: 'test',
-        isolation: 'schema',
-        placement: { server: 'test', schema: tenant.schema, role: tenant.schema },
-        role,
-        key_id: null,
+        ...contextOf(tenant, role),
         claims: subject === undefined ? null : { role, sub: subject },
         quotas: { storage_bytes: null, file_storage_bytes: this.quotas.get(tenantId) ?? null },
-        expires_at: now + 60_000,
       }),
-      now,
+      Date.now(),
     )
   }
 }

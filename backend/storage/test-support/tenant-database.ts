@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { makeId } from '../../../runtime/ids.ts'
 import type { Logger } from '../../../runtime/log.ts'
+import type { RequestContext, TenantRole } from '../../../tenancy/request-context.ts'
 import { tenantSchemaName } from '../../../tenancy/tenant.ts'
 import { createDatabase } from '../../../test/support/databases.ts'
 import { contextStatement } from '../../postgres/principal.ts'
@@ -9,6 +10,21 @@ import { ServerPool } from '../../postgres/server-pool.ts'
 import type { StatementExecutor } from '../session.ts'
 
 export type TestTenant = { tenantId: string; schema: string }
+
+/** A context of `tenant` as the gateway signs it, without limits. */
+export function contextOf(tenant: TestTenant, role: TenantRole): RequestContext {
+  return {
+    tenant_id: tenant.tenantId,
+    name: 'test',
+    isolation: 'schema',
+    placement: { server: 'test', schema: tenant.schema, role: tenant.schema },
+    role,
+    key_id: null,
+    claims: null,
+    quotas: { storage_bytes: null, file_storage_bytes: null },
+    expires_at: Date.now() + 60_000,
+  }
+}
 
 /** Where a process finds the database: what a child process of a test is told. */
 export type DatabaseAddress = { url: string; requestUser: string; ddlUser: string; password: string }
