@@ -32,6 +32,7 @@ export const dataGroup: Group = {
       return {
         group: 'data',
         title: 'The tenant API, over Postgres',
+        support: context.support.title,
         bases: [
           { name: 'postgrest', heading: '× PostgREST, one row' },
           { name: 'postgrest-list', heading: '× PostgREST, ten rows' },

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import pg from 'pg'
 import { mapBounded } from '../bounded.ts'
-import { LoadPlatform } from '../platform.ts'
+import { type Endpoints, LoadPlatform } from '../platform.ts'
 import { PlatformClient } from '../platform-client.ts'
 import { type DataContext, type DataTenant, ROWS } from './data-context.ts'
 import type { RunContext } from './group.ts'
@@ -41,13 +41,27 @@ export async function withDataPlatform<Result>(
     await withoutRowSecurity(adminUrl, single)
     const postgrestUrl = await makePostgrestDatabase(adminUrl)
     return await work({
-      ...{ cores, scratch, connections: options.connections, profile: options.profile },
-      ...{ endpoints, secrets, redisUrl: endpoints.redis_url, tenants: made, single, postgrestUrl },
+      cores,
+      scratch,
+      connections: options.connections,
+      profile: options.profile,
+      support: { title: 'Postgres', pids: () => postgresPids(endpoints) },
+      endpoints,
+      secrets,
+      redisUrl: endpoints.redis_url,
+      tenants: made,
+      single,
+      postgrestUrl,
     })
   } finally {
     await client.close()
     await platform.stop()
   }
+}
+
+/** The server and its sessions, as many as there are now. */
+async function postgresPids({ pids }: Endpoints): Promise<number[]> {
+  return (await Promise.all((pids.postgres ?? []).map(readProcessTree))).flat()
 }
 
 async function createTodos(client: PlatformClient, name: string): Promise<DataTenant> {

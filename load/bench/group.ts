@@ -20,6 +20,8 @@ export type GroupResult = {
   group: string
   title: string
   bases: readonly Base[]
+  /** The server whose processor time stands beside that of the measured processes. */
+  support: string
   rows: readonly Row[]
   notes: readonly string[]
   /** What sent the requests, where it is not the run's own generator. */

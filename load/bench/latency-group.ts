@@ -40,6 +40,7 @@ export const latencyGroup: Group = {
         group: 'latency',
         title: `Latency at ${wholeNumber(rate)} requests a second, half of what the gateway does`,
         bases: [],
+        support: context.support.title,
         rows,
         notes: [renderAdded(rows)],
         generator: 'our open-loop generator',

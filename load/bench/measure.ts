@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import type { Cores } from './cores.ts'
 import type { LoadGenerator, LoadResult } from './generators/measurement.ts'
 import { readCoreBusyMicroseconds, readCpuMicroseconds, readLargestRssBytes } from './process-usage.ts'
-import type { RunningYardstick } from './yardstick.ts'
+import type { RunningYardstick, Support } from './yardstick.ts'
 
 /** One measurement of one yardstick. */
 export type Sample = LoadResult & {
@@ -11,6 +11,8 @@ export type Sample = LoadResult & {
   /** Processor time of the measured processes for each request: what noise of neighbours distorts least. */
   cpuUsPerRequest: number
   rssBytes: number
+  /** Processor time of the supporting server for each request. */
+  supportCpuUsPerRequest: number
   /** How much of the serving core others took, as a fraction of the time. */
   foreignShare: number
 }
@@ -23,19 +25,25 @@ export async function measure(options: {
   connections: number
   seconds: number
   cores: Cores
+  support: Support
 }): Promise<Sample> {
-  const { yardstick, mixFile, generator, connections, seconds, cores } = options
+  const { yardstick, mixFile, generator, connections, seconds, cores, support } = options
   const pids = await yardstick.pids()
+  const supportPids = await support.pids()
+  const supportBefore = await readCpuMicroseconds(supportPids)
   const startedAt = performance.now()
   const [busyBefore, cpuBefore] = [await readCoreBusyMicroseconds(cores.served), await readCpuMicroseconds(pids)]
   const result = await generator.run({ port: yardstick.port, mixFile, connections, seconds, core: cores.load })
   const [busyAfter, cpuAfter] = [await readCoreBusyMicroseconds(cores.served), await readCpuMicroseconds(pids)]
   const elapsedUs = (performance.now() - startedAt) * 1_000
   const cpuUs = cpuAfter - cpuBefore
+  const supportCpuUs = (await readCpuMicroseconds(supportPids)) - supportBefore
+  const perRequest = (us: number) => (result.requests === 0 ? 0 : us / result.requests)
   return {
     ...result,
     requestsPerSecond: (result.requests / result.durationMs) * 1_000,
-    cpuUsPerRequest: result.requests === 0 ? 0 : cpuUs / result.requests,
+    cpuUsPerRequest: perRequest(cpuUs),
+    supportCpuUsPerRequest: perRequest(supportCpuUs),
     rssBytes: await readLargestRssBytes(pids),
     foreignShare: Math.max(0, (busyAfter - busyBefore - cpuUs) / elapsedUs),
   }

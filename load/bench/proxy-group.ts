@@ -30,6 +30,7 @@ export const proxyGroup: Group = {
     withStubUpstream(run, async (context, mix) => ({
       group: 'proxy',
       title: 'In front of an upstream',
+      support: context.support.title,
       bases: [
         { name: 'undici', heading: '× bare undici' },
         { name: 'nginx', heading: '× nginx' },

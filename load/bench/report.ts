@@ -21,7 +21,7 @@ export function renderReport(
     group: result.group,
     markdown: [
       `### ${result.title}`,
-      renderTable(result.rows, result.bases),
+      renderTable(result.rows, result.bases, result.support),
       renderGoals(result.rows),
       ...result.notes,
       renderCircumstances(result, run),

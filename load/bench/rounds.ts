@@ -65,6 +65,7 @@ export async function measureInRounds<Context extends YardstickContext>(options:
         connections: context.connections,
         seconds: lengthSeconds,
         cores: context.cores,
+        support: context.support,
       })
     for (const one of ready) {
       const wanted = (one.running.mix ?? options.mix).requests.length * WARM_UP_PASSES

@@ -25,7 +25,9 @@ export async function withStubUpstream<Result>(
   const redis = await startBenchRedis(cores.load)
   try {
     const tenants = makeLoadTenants(TENANTS)
+    const { pid } = redis.server
     const context = {
+      support: { title: 'Redis', pids: async () => (pid === undefined ? [] : [pid]) },
       cores,
       scratch,
       upstreamPort,

@@ -6,7 +6,7 @@ import { median, spread } from './statistics.ts'
 export type Base = { name: string; heading: string }
 
 /** The rows as a Markdown table; each ratio is the median of the ratios of each round, so that drift cancels out. */
-export function renderTable(rows: readonly Row[], bases: readonly Base[]): string {
+export function renderTable(rows: readonly Row[], bases: readonly Base[], support: string): string {
   const headings = [
     '',
     'req/s',
@@ -15,6 +15,7 @@ export function renderTable(rows: readonly Row[], bases: readonly Base[]): strin
     'p99 ms',
     'errors',
     'CPU µs/req',
+    `${support} µs/req`,
     'RSS MB',
     ...bases.map((base) => base.heading),
   ]
@@ -30,6 +31,7 @@ export function renderTable(rows: readonly Row[], bases: readonly Base[]): strin
       median(of('p99Ms')).toFixed(3),
       wholeNumber(of('errors').reduce((sum, count) => sum + count, 0)),
       cpuUs === 0 ? '' : cpuUs.toFixed(1),
+      cpuUs === 0 ? '' : median(of('supportCpuUsPerRequest')).toFixed(1),
       cpuUs === 0 ? '' : String(Math.round(Math.max(...of('rssBytes')) / 1e6)),
       ...bases.map((base) => formatRatio(ratioTo(rows, row.yardstick.name, base.name))),
     ]

@@ -9,7 +9,11 @@ export type YardstickContext = {
   connections: number
   /** A folder for profiles of our services, where they are wanted. */
   profile: string | undefined
+  /** The server behind all of them (Redis, Postgres) whose processor time is counted along. */
+  support: Support
 }
+
+export type Support = { title: string; pids(): Promise<number[]> }
 
 /** What proxies share: they stand in front of the same upstream and get the same requests. */
 export type ProxyContext = YardstickContext & {
