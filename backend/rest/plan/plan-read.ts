@@ -135,7 +135,13 @@ function refuseAggregatesUnlessAllowed(scope: Scope): void {
 
 /** A JSON path is named by its last key. */
 function defaultName(field: Field): string {
-  for (const step of field.path.toReversed()) if ('key' in step) return step.key
+  for (const step of field.path.toReversed()) {
+    if (!('key' in step)) continue
+    // Here a value of the request becomes a name in SQL text, which the wire protocol ends at a zero byte.
+    if (/\p{Cc}/u.test(step.key))
+      throw new RestError(400, 'PGRST100', 'A JSON key with control characters needs an alias in select')
+    return step.key
+  }
   return field.name
 }
 
