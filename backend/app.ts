@@ -18,6 +18,7 @@ import type { RestResponse } from './rest/respond/rest-response.ts'
 import type { Rest, RunStatement } from './rest/rest.ts'
 import { Collections } from './schema/collections.ts'
 import { schemaApi } from './schema/schema-api.ts'
+import { isStorage } from './storage/listener.ts'
 import type { StorageGate } from './storage-size/storage-gate.ts'
 
 export type AppOptions = {
@@ -26,6 +27,8 @@ export type AppOptions = {
   catalogues: Catalogues
   rest: Rest
   gate: StorageGate
+  /** Answers `/storage/v1`. */
+  storage: RequestListener
   maxBodyBytes: number
   log: Logger
 }
@@ -37,7 +40,7 @@ const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/
 /** The service as its two ways in take it: Node's HTTP server, and the link to the gateways. */
 export type App = { listener: RequestListener; link: LinkHandler }
 
-/** Rows (`/rest/v1`) are served straight, for speed; all else goes through Hono. */
+/** Rows (`/rest/v1`) are served straight, for speed, and files (`/storage/v1`) are streamed; all else goes through Hono. */
 export function makeApp(options: AppOptions): App {
   const hono = makeHonoApp(options)
   const others = getRequestListener(hono.fetch, { overrideGlobalObjects: false })
@@ -45,6 +48,7 @@ export function makeApp(options: AppOptions): App {
   return {
     listener: (request, response) => {
       const { method = 'GET', url = '/', headers } = request
+      if (isStorage(url)) return options.storage(request, response)
       if (!isRest(url)) return void others(request, response)
       const answering = serve({ method, url, headers }, () => readBody(request, options.maxBodyBytes))
       void answering.then((answer) => send(response, answer))

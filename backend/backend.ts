@@ -21,6 +21,10 @@ import type { BackendConfig } from './config.ts'
 import { type PoolLimits, Servers } from './postgres/servers.ts'
 import { RequestContexts } from './request-contexts.ts'
 import { Rest } from './rest/rest.ts'
+import { openBlobStore } from './storage/config.ts'
+import { executeOn } from './storage/database.ts'
+import { storageListener } from './storage/listener.ts'
+import { StorageApi } from './storage/storage-api.ts'
 import { StorageGate } from './storage-size/storage-gate.ts'
 import { StorageSampler } from './storage-size/storage-sampler.ts'
 
@@ -92,16 +96,33 @@ export async function startBackend(options: {
   sampler.start()
   lifecycle.onStop('sampler', () => sampler.stop())
 
+  const storage = new StorageApi({
+    executor: executeOn(servers),
+    blobs: await openBlobStore(config, config.AERODB_DATA_DIR),
+    usage,
+    urlSecrets: config.AERODB_ENCRYPTION_KEYS,
+    maxObjectBytes: config.AERODB_STORAGE_MAX_OBJECT_BYTES,
+    clock: systemClock,
+    log,
+  })
+  lifecycle.onStop('storage', () => storage.close())
+
+  const contexts = new RequestContexts(new RequestContextCodec(config.AERODB_INTERNAL_SECRET), systemClock)
   const app = makeApp({
-    contexts: new RequestContexts(new RequestContextCodec(config.AERODB_INTERNAL_SECRET), systemClock),
+    contexts,
     servers,
     catalogues,
     rest: new Rest({ catalogues, limits: { maxRows: config.AERODB_BACKEND_MAX_ROWS, aggregates: true } }),
     gate: new StorageGate(),
+    storage: storageListener(storage, (headers) => contexts.read(headers).context),
     maxBodyBytes: config.AERODB_BACKEND_MAX_BODY_BYTES,
     log,
   })
-  const server = createServer({ keepAliveTimeout: 75_000, requestTimeout: 60_000, maxHeaderSize: 65_536 }, app.listener)
+  // An upload may take as long as it flows: storage gives up bodies that stand still.
+  const server = createServer(
+    { keepAliveTimeout: 75_000, headersTimeout: 60_000, requestTimeout: 0, maxHeaderSize: 65_536 },
+    app.listener,
+  )
   const links = acceptLinks(server, app.link, new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET))
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)

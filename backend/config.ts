@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { port, readConfig, secret, urlList, wholeNumber } from '../runtime/config.ts'
 import { LOG_LEVELS } from '../runtime/log.ts'
+import { storageConfigShape } from './storage/config.ts'
 
 /** Everything that the backend reads from its environment: name, rule and default. */
 const schema = z.object({
@@ -24,6 +25,7 @@ const schema = z.object({
   AERODB_BACKEND_MAX_ROWS: wholeNumber(1, 1_000_000).default(10_000),
   /** Memory for tenants' schema caches. */
   AERODB_BACKEND_SCHEMA_CACHE_BYTES: wholeNumber(1_000_000).default(128_000_000),
+  ...storageConfigShape,
 })
 export type BackendConfig = z.output<typeof schema>
 
