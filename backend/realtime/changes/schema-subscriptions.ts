@@ -4,6 +4,7 @@ import { type Principal, principalOf } from '../../postgres/principal.ts'
 import type { Server } from '../../postgres/servers.ts'
 import { rightsKey } from '../access/identity.ts'
 import type { ChangeSubscriber } from '../channels/changes-port.ts'
+import { OutboundMessage } from '../wire/outbound.ts'
 import { type Binding, CLIENT_SCHEMA, matchesBinding } from './bindings.ts'
 import { columnsJson, recordJson } from './record-json.ts'
 import { isOfTenant, readableChanges } from './row-access.ts'
@@ -91,17 +92,24 @@ export class SchemaSubscriptions {
     // In commit order for everybody; what many see alike is made once.
     for (const change of batch.changes) {
       const made = new Map<ReadonlySet<string> | undefined, string>()
+      const messages = new Map<string, OutboundMessage>()
       for (const { subscription, rights, ids } of wanted.get(change) ?? []) {
         const { subscriber } = subscription
         if (readable.get(rights)?.has(change) !== true) continue
-        const facts = await this.#factsOf(server, principalOfSubscriber(subscriber), change.table.name)
         for (const [select, idsOfSelect] of ids) {
           let json = made.get(select)
           if (json === undefined) {
+            const facts = await this.#factsOf(server, principalOfSubscriber(subscriber), change.table.name)
             json = changeJson(change, committedAt, facts?.primaryKey ?? [], select)
             made.set(select, json)
           }
-          subscriber.onChange(idsOfSelect, json)
+          const key = `${idsOfSelect.join()} ${subscriber.clientTopic}`
+          let message = select === undefined ? messages.get(key) : undefined
+          if (message === undefined) {
+            message = changeMessage(subscriber.clientTopic, idsOfSelect, json)
+            if (select === undefined) messages.set(key, message)
+          }
+          subscriber.onChange(message)
         }
       }
     }
@@ -186,6 +194,11 @@ export function principalOfSubscriber({ tenant, identity }: ChangeSubscriber): P
   if (placement === null) throw new Error('A subscriber to changes has a place')
   const claims = identity.claims === null ? null : { ...identity.claims }
   return principalOf({ ...context, role: identity.role, claims }, placement)
+}
+
+function changeMessage(topic: string, ids: readonly number[], dataJson: string): OutboundMessage {
+  const address = { joinRef: null, ref: null, topic, event: 'postgres_changes' }
+  return OutboundMessage.json(address, `{"ids":[${ids.join(',')}],"data":${dataJson}}`)
 }
 
 /** The `data` of a `postgres_changes` message. Of the row before, only the key is told, as Supabase does by default. */

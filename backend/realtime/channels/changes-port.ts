@@ -1,4 +1,5 @@
 import type { Identity } from '../access/identity.ts'
+import type { OutboundMessage } from '../wire/outbound.ts'
 import type { RequestedBinding } from './join-config.ts'
 import type { SocketTenant } from './socket.ts'
 
@@ -7,8 +8,10 @@ export type ChangeSubscriber = {
   readonly tenant: SocketTenant
   /** Whose rights each change is checked against; asked anew for each, because a token may be refreshed. */
   readonly identity: Identity
-  /** @param ids those of the bindings that matched. @param dataJson the change, made once for all who see the same. */
-  onChange(ids: readonly number[], dataJson: string): void
+  /** The topic as the client names it. */
+  readonly clientTopic: string
+  /** Takes a change: a `postgres_changes` message, the same one for all whom it reaches alike. */
+  onChange(message: OutboundMessage): void
   /** Whether changes flow, for the client's `system` listener. */
   onStatus(status: 'ok' | 'error', message: string): void
 }

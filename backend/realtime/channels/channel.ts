@@ -36,7 +36,7 @@ export class Channel implements TopicMember, ChangeSubscriber {
   readonly joinRef: Ref
   readonly #socket: Socket
   /** The topic as the client names it. */
-  readonly #clientTopic: string
+  readonly clientTopic: string
   /** The same without `realtime:`. */
   readonly #subTopic: string
   readonly #services: ChannelServices
@@ -60,7 +60,7 @@ export class Channel implements TopicMember, ChangeSubscriber {
     onClosed: (channel: Channel) => void
   }) {
     this.#socket = options.socket
-    this.#clientTopic = options.clientTopic
+    this.clientTopic = options.clientTopic
     this.#subTopic = options.clientTopic.slice(options.clientTopic.indexOf(':') + 1)
     this.joinRef = options.joinRef
     this.#services = options.services
@@ -137,10 +137,8 @@ export class Channel implements TopicMember, ChangeSubscriber {
     if (this.#state === 'joined') this.#socket.send(message, true)
   }
 
-  onChange(ids: readonly number[], dataJson: string): void {
-    if (this.#state !== 'joined') return
-    const address = { joinRef: null, ref: null, topic: this.#clientTopic, event: 'postgres_changes' }
-    this.#socket.send(OutboundMessage.json(address, `{"ids":[${ids.join(',')}],"data":${dataJson}}`), true)
+  onChange(message: OutboundMessage): void {
+    if (this.#state === 'joined') this.#socket.send(message, true)
   }
 
   onStatus(status: 'ok' | 'error', message: string): void {
@@ -323,7 +321,7 @@ export class Channel implements TopicMember, ChangeSubscriber {
     if (!this.wantsPresence || this.#topic === undefined) return
     const state = await this.#topic.presenceStateJson()
     if (this.#isClosed()) return
-    const address = { joinRef: this.joinRef, ref: null, topic: this.#clientTopic, event: 'presence_state' }
+    const address = { joinRef: this.joinRef, ref: null, topic: this.clientTopic, event: 'presence_state' }
     this.#socket.send(OutboundMessage.json(address, state), true)
   }
 
@@ -342,7 +340,7 @@ export class Channel implements TopicMember, ChangeSubscriber {
   }
 
   #send(event: string, ref: Ref, payloadJson: string): void {
-    const address = { joinRef: this.joinRef, ref, topic: this.#clientTopic, event }
+    const address = { joinRef: this.joinRef, ref, topic: this.clientTopic, event }
     this.#socket.send(OutboundMessage.json(address, payloadJson), false)
   }
 }

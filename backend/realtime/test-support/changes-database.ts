@@ -60,9 +60,10 @@ export class ChangesDatabase {
   /** Writes as the administrator, whom no policy binds, for a tenant. */
   async write(tenant: TestTenant, ...statements: string[]): Promise<void> {
     const schema = tenant.snapshot.placement?.schema
-    // Several statements in one message are one transaction.
+    // Several statements in one message are one transaction. The stream tells what is flushed: the run's server would otherwise
+    // take its time.
     await this.database.asAdmin(
-      `set local search_path = ${schema}; set local app.tenant_id = '${tenant.id}'; ${statements.join('; ')}`,
+      `set local synchronous_commit = on; set local search_path = ${schema}; set local app.tenant_id = '${tenant.id}'; ${statements.join('; ')}`,
     )
   }
 
