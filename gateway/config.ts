@@ -2,6 +2,7 @@ import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { domainName, flag, port, readConfig, secret, url, urlList, wholeNumber } from '../runtime/config.ts'
 import { LOG_LEVELS } from '../runtime/log.ts'
+import { isAddressRange } from './client-address.ts'
 
 /** What a limit does while Redis is away: a bounded local budget, let all pass, or refuse all (503). */
 export const AWAY_POLICIES = ['local', 'open', 'closed'] as const
@@ -28,14 +29,26 @@ const schema = z.object({
   AERODB_GATEWAY_ADMIN_HOST: z.string().default('127.0.0.1'),
   AERODB_GATEWAY_WORKERS: wholeNumber(1, 256).default(availableParallelism()),
   AERODB_WEBHOOK_ALLOW_PRIVATE: flag.default(false),
-  /** Requests in flight on one connection to our own backends; 1 turns pipelining off. */
-  AERODB_GATEWAY_SHARED_PIPELINING: wholeNumber(1, 256).default(16),
   /** Tenants kept in memory by each worker. */
   AERODB_GATEWAY_MAX_TENANTS: wholeNumber(1, 10_000_000).default(20_000),
   /** `local`: this gateway's worker alone enforces the whole limit; so the sum is bounded by limit × workers. */
   AERODB_GATEWAY_RATE_LIMIT_WHEN_REDIS_AWAY: z.enum(AWAY_POLICIES).default('local'),
   /** `local`: each worker admits a bounded number per tenant, then refuses with 503. */
   AERODB_GATEWAY_QUOTA_WHEN_REDIS_AWAY: z.enum(AWAY_POLICIES).default('local'),
+  /** Addresses and CIDR ranges of proxies whose `X-Forwarded-For` and `-Proto` are believed. */
+  AERODB_GATEWAY_TRUSTED_PROXIES: z
+    .string()
+    .transform((value) => value.split(',').map((part) => part.trim()))
+    .pipe(z.array(z.string().refine(isAddressRange, 'must be addresses or CIDR ranges, separated by commas')))
+    .default([]),
+  AERODB_GATEWAY_MAX_BODY_BYTES: wholeNumber(1).default(5_000_000_000),
+  AERODB_GATEWAY_MAX_HEADER_BYTES: wholeNumber(1_024, 1_048_576).default(32_768),
+  AERODB_GATEWAY_MAX_TARGET_BYTES: wholeNumber(256, 1_048_576).default(16_384),
+  /** For the whole head of a request. */
+  AERODB_GATEWAY_HEAD_TIMEOUT_MS: wholeNumber(100, 600_000).default(15_000),
+  /** Without a byte of a body that the client is sending, or of an answer that it should read. */
+  AERODB_GATEWAY_BODY_IDLE_MS: wholeNumber(100, 3_600_000).default(30_000),
+  AERODB_GATEWAY_KEEP_ALIVE_MS: wholeNumber(100, 3_600_000).default(65_000),
   AERODB_GATEWAY_CONNECTIONS_WHEN_REDIS_AWAY: z.enum(AWAY_POLICIES).default('local'),
 })
 

@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { ClientOrigin } from './client-address.ts'
 import type { HostTarget } from './host.ts'
 import type { Principal } from './principal.ts'
 import type { TenantEntry } from './tenant-entry.ts'
@@ -19,8 +20,10 @@ export type Exchange = {
   readonly hostTarget: HostTarget
   /** `Host` as the client sent it. */
   readonly hostHeader: string
-  readonly clientAddress: string
-  readonly protocol: 'http' | 'https'
+  /** Who asks, through trusted proxies. */
+  readonly client: ClientOrigin
+  /** The client waits for `100 Continue` before it sends its body. */
+  readonly expectsContinue: boolean
   /** Monotonic, for durations. */
   readonly startedMs: number
   tenant: TenantEntry | undefined

@@ -5,6 +5,7 @@ import type { Exchange } from './exchange.ts'
 import { fieldsForUpstream } from './forward-headers.ts'
 import type { Principal } from './principal.ts'
 import { type RelayOptions, relay } from './relay.ts'
+import { bodyTooLarge, RequestBody } from './request-body.ts'
 import { hasBody } from './respond.ts'
 import type { TenantEntry } from './tenant-entry.ts'
 import type { Upstream } from './upstream.ts'
@@ -15,6 +16,7 @@ export type ForwardOptions = RelayOptions & {
   control: Upstream
   codec: RequestContextCodec
   clock: Clock
+  maxBodyBytes: number
 }
 
 /** Step 6: to the backend that serves the tenant, with the signed context as the one thing that it believes. */
@@ -86,14 +88,28 @@ function send(
     'x-request-id',
     exchange.requestId,
     'x-forwarded-for',
-    exchange.clientAddress,
+    exchange.client.forwardedFor,
     'x-forwarded-proto',
-    exchange.protocol,
+    exchange.client.protocol,
     'x-forwarded-host',
     exchange.hostHeader,
   )
   const length = request.headers['content-length']
-  if (length !== undefined) headers.push('content-length', length)
-  const body = hasBody(exchange) ? request : null
+  if (length !== undefined) {
+    if (Number(length) > options.maxBodyBytes) throw bodyTooLarge(options.maxBodyBytes)
+    headers.push('content-length', length)
+  }
+  const body = hasBody(exchange) ? bodyOf(exchange, options) : null
   relay(exchange, upstream, { method: exchange.method, target, headers, body }, options)
+}
+
+function bodyOf({ request, response, expectsContinue }: Exchange, options: ForwardOptions): RequestBody {
+  return new RequestBody(request, {
+    maxBytes: options.maxBodyBytes,
+    idleMs: options.bodyIdleMs,
+    watch: options.watch,
+    onWanted() {
+      if (expectsContinue && !response.headersSent && !response.destroyed) response.writeContinue()
+    },
+  })
 }

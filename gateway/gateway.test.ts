@@ -17,8 +17,8 @@ let redisServer: RedisServer
 let redis: RedisClient
 let publisher: DirectoryPublisher
 let gateway: GatewayProcess
-const backend = new StubUpstream()
-const control = new StubUpstream()
+const backend = new StubUpstream('from-gateway')
+const control = new StubUpstream('from-gateway')
 const metering = new StubUpstream()
 const acme = makeTenant('acme')
 const globex = makeTenant('globex')

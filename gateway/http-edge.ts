@@ -1,6 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { Clock } from '../runtime/clock.ts'
 import { PROBLEM_CONTENT_TYPE, Problem, toProblemDocument } from '../runtime/problem.ts'
+import type { ClientOrigins } from './client-address.ts'
 import type { Exchange } from './exchange.ts'
 import type { HostTargets } from './host.ts'
 import type { RequestIds } from './request-id.ts'
@@ -12,53 +13,86 @@ export type HttpEdgeOptions = {
   serveUpgrade(exchange: Exchange): void
   requestIds: RequestIds
   hosts: HostTargets
+  clients: ClientOrigins
   clock: Clock
-  maxHeaderBytes?: number
+  maxHeaderBytes: number
+  maxTargetBytes: number
   /** For the whole head. */
-  headTimeoutMs?: number
-  keepAliveMs?: number
+  headTimeoutMs: number
+  keepAliveMs: number
 }
+
+/** How long a client that did not speak HTTP may take to read why it was refused. */
+const REFUSAL_LINGER_MS = 1_000
 
 /** The public HTTP/1.1 server: turns what Node parsed into an exchange, or refuses it before any step runs. */
 export function makeHttpEdge(options: HttpEdgeOptions): Server {
   const server = createServer(
     {
-      maxHeaderSize: options.maxHeaderBytes ?? 32 * 1024,
-      headersTimeout: options.headTimeoutMs ?? 15_000,
+      maxHeaderSize: options.maxHeaderBytes,
+      headersTimeout: options.headTimeoutMs,
+      // Bodies have no deadline, they are watched for progress; this one would be for the whole request.
       requestTimeout: 0,
-      keepAliveTimeout: options.keepAliveMs ?? 65_000,
+      connectionsCheckingInterval: Math.min(1_000, options.headTimeoutMs),
+      keepAliveTimeout: options.keepAliveMs,
       insecureHTTPParser: false,
       // Two `Host` fields are refused below, with an answer of ours.
       requireHostHeader: false,
       shouldUpgradeCallback: isRealtimeUpgrade,
     },
-    (request, response) => accept(toExchange(request, response, options, false), options.serve),
+    (request, response) => accept(toExchange(request, response, options), options, options.serve),
+  )
+  server.on('checkContinue', (request, response) =>
+    accept(toExchange(request, response, options, { expectsContinue: true }), options, options.serve),
+  )
+  server.on('checkExpectation', (request, response) =>
+    respondProblem(
+      toExchange(request, response, options),
+      new Problem(417, 'expectation_failed', { detail: 'Only `Expect: 100-continue` is understood.', headers: CLOSE }),
+    ),
   )
   server.on('upgrade', (request, socket, head) => {
     // A client may send frames before it has the answer: they follow the handshake.
     if (head.length > 0) socket.unshift(head)
-    accept(toExchange(request, responseOn(request, socket), options, true), options.serveUpgrade)
+    accept(
+      toExchange(request, responseOn(request, socket), options, { isUpgrade: true }),
+      options,
+      options.serveUpgrade,
+    )
   })
-  // It never listens itself (the primary hands it its sockets), and Node begins to track connections when a server listens:
-  // without that no head times out and no idle connection is ever closed.
-  server.emit('listening')
   server.on('clientError', (fault: NodeJS.ErrnoException, socket) => {
     if (fault.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
     socket.end(rawRefusal(fault.code, options.requestIds.next()))
+    setTimeout(() => socket.destroy(), REFUSAL_LINGER_MS).unref()
   })
   return server
 }
 
-function accept(exchange: Exchange, serve: (exchange: Exchange) => void): void {
-  if (exchange.host === '') {
-    respondProblem(exchange, new Problem(400, 'invalid_host', { detail: 'Send exactly one valid Host.' }))
-    return
-  }
-  if (ESCAPES.test(exchange.path)) {
-    respondProblem(exchange, new Problem(400, 'invalid_path', { detail: 'The path must not hold dot segments.' }))
-    return
-  }
-  serve(exchange)
+/** A client that sent such a request may mean something else by what follows it. */
+const CLOSE = { Connection: 'close' }
+
+function accept(exchange: Exchange, options: HttpEdgeOptions, serve: (exchange: Exchange) => void): void {
+  const problem = refusalOf(exchange, options)
+  if (problem === undefined) serve(exchange)
+  else respondProblem(exchange, problem)
+}
+
+/** What is wrong with a request whoever it is for. */
+function refusalOf(exchange: Exchange, options: HttpEdgeOptions): Problem | undefined {
+  if (exchange.host === '')
+    return new Problem(400, 'invalid_host', { detail: 'Send exactly one valid Host.', headers: CLOSE })
+  if (exchange.target.length > options.maxTargetBytes)
+    return new Problem(414, 'target_too_long', { detail: 'The address is too long.', headers: CLOSE })
+  if (ESCAPES.test(exchange.path))
+    return new Problem(400, 'invalid_path', { detail: 'The path must not hold dot segments.', headers: CLOSE })
+  if (exchange.method === 'TRACE')
+    return new Problem(405, 'method_not_allowed', { detail: 'TRACE is not served.', headers: CLOSE })
+  const { httpVersionMajor: major, httpVersionMinor: minor } = exchange.request
+  if (major === 0 || (major === 1 && minor > 1))
+    return new Problem(400, 'malformed_request', { detail: 'There is no such version of HTTP.', headers: CLOSE })
+  if (major === 1 && minor === 0 && exchange.request.headers['transfer-encoding'] !== undefined)
+    return new Problem(400, 'malformed_request', { detail: 'HTTP/1.0 has no transfer codings.', headers: CLOSE })
+  return undefined
 }
 
 /** Dot segments, plain or encoded, and backslashes: what would lead an upstream's normalisation out of the path that we checked. */
@@ -69,7 +103,7 @@ function toExchange(
   request: IncomingMessage,
   response: ServerResponse,
   options: HttpEdgeOptions,
-  isUpgrade: boolean,
+  { isUpgrade = false, expectsContinue = false } = {},
 ): Exchange {
   const requestId = options.requestIds.next()
   let target = request.url ?? ''
@@ -93,8 +127,8 @@ function toExchange(
     host: known.host,
     hostTarget: known.target,
     hostHeader,
-    clientAddress: request.socket.remoteAddress ?? '',
-    protocol: 'http',
+    client: options.clients.of(request),
+    expectsContinue,
     startedMs: options.clock.monotonicMs(),
     tenant: undefined,
     principal: undefined,

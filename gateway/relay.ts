@@ -1,7 +1,9 @@
+import type { ServerResponse } from 'node:http'
 import { Problem } from '../runtime/problem.ts'
 import type { Exchange } from './exchange.ts'
 import { appendFieldsForClient, lowerCase } from './forward-headers.ts'
-import { respondProblem } from './respond.ts'
+import { hasBody, respondProblem } from './respond.ts'
+import type { StallWatch } from './stall-watch.ts'
 import type { Upstream, UpstreamCall, UpstreamFault, UpstreamHandler, UpstreamRequest } from './upstream.ts'
 
 /** How an exchange ended: what is billed and counted. */
@@ -20,6 +22,9 @@ export type RelayOptions = {
    */
   beforeLastByte(exchange: Exchange, outcome: Outcome, done: () => void): void
   onFault?(exchange: Exchange, fault: UpstreamFault): void
+  /** A client that reads nothing of its answer for so long is let go. */
+  bodyIdleMs: number
+  watch: StallWatch
 }
 
 /** Sends `request` to `upstream` and streams the answer to the exchange's response, with backpressure both ways. */
@@ -57,6 +62,15 @@ class Relay implements UpstreamHandler {
     this.#ingressBytes += bytes
   }
 
+  onInformation(status: number, headers: readonly string[]): void {
+    const { request, response } = this.#exchange
+    // 100 answers an expectation, which is ours to answer; HTTP/1.0 knows no 1xx (RFC 9110 15.2).
+    if (status === 100 || request.httpVersionMinor === 0 || response.headersSent) return
+    const fields: string[] = []
+    appendFieldsForClient(fields, headers)
+    response.writeInformation(status, fields)
+  }
+
   onHead(status: number, headers: readonly string[]): void {
     const exchange = this.#exchange
     this.#status = status
@@ -64,6 +78,8 @@ class Relay implements UpstreamHandler {
     this.#expectedBytes = hasNoBody ? 0 : contentLengthOf(headers)
     const fields = exchange.responseHeaders.slice()
     appendFieldsForClient(fields, headers)
+    // The rest of a body that the upstream did not wait for would be taken for the next request.
+    if (!exchange.request.complete && hasBody(exchange)) fields.push('Connection', 'close')
     exchange.response.writeHead(status, fields)
     // A stream's head goes out at once: its first event may be long in coming.
     if (this.#expectedBytes < 0) exchange.response.flushHeaders()
@@ -79,12 +95,18 @@ class Relay implements UpstreamHandler {
     if (response.write(chunk) || this.#call === undefined) return
     const call = this.#call
     call.pause()
-    response.once('drain', () => call.resume())
+    const { watch, bodyIdleMs } = this.#options
+    watch.begin(this, bodyIdleMs, () => response.destroy())
+    response.once('drain', () => {
+      watch.end(this)
+      call.resume()
+    })
   }
 
-  onEnd(): void {
+  onEnd(trailers: readonly string[] = []): void {
     this.#finish(this.#status, () => {
       const { response } = this.#exchange
+      if (trailers.length > 0) addTrailers(response, trailers)
       const last = this.#last
       if (last === undefined) response.end()
       // A small body goes as a string, which Node joins to the head: one write of one piece is cheaper than a vector of two.
@@ -101,7 +123,7 @@ class Relay implements UpstreamHandler {
       this.#finish(this.#status, () => exchange.response.destroy())
       return
     }
-    const problem = problemOf(fault)
+    const problem = fault.cause instanceof Problem ? fault.cause : problemOf(fault)
     this.#finish(problem.status, () => respondProblem(exchange, problem))
   }
 
@@ -114,12 +136,22 @@ class Relay implements UpstreamHandler {
   #finish(status: number, done: () => void): void {
     if (this.#isOver) return
     this.#isOver = true
+    this.#options.watch.end(this)
     this.#options.beforeLastByte(
       this.#exchange,
       { status, egressBytes: this.#egressBytes, ingressBytes: this.#ingressBytes },
       done,
     )
   }
+}
+
+/** Trailers reach a client whose answer is chunked; others have no place for them, and they may be dropped (RFC 9110 6.5.1). */
+function addTrailers(response: ServerResponse, trailers: readonly string[]): void {
+  const kept: string[] = []
+  appendFieldsForClient(kept, trailers)
+  const pairs: [string, string][] = []
+  for (let i = 0; i + 1 < kept.length; i += 2) pairs.push([kept[i] ?? '', kept[i + 1] ?? ''])
+  response.addTrailers(pairs)
 }
 
 function contentLengthOf(headers: readonly string[]): number {

@@ -1,5 +1,6 @@
 import { asProblem, PROBLEM_CONTENT_TYPE, type Problem, toProblemDocument } from '../runtime/problem.ts'
 import type { Exchange } from './exchange.ts'
+import { lingerAfterAnswer } from './lingering-close.ts'
 
 /** Ends the exchange with a fault's problem document; does nothing when the response has begun or the client is gone. */
 export function respondProblem(exchange: Exchange, fault: unknown): Problem {
@@ -30,7 +31,10 @@ export function respond(
   if (contentType !== undefined) all.push('Content-Type', contentType)
   if (status !== 204) all.push('Content-Length', String(Buffer.byteLength(body)))
   // An unread body would have to be read to its end before the connection could serve again.
-  if (!request.complete && hasBody(exchange)) all.push('Connection', 'close')
+  if (!request.complete && hasBody(exchange)) {
+    if (!fields.includes('Connection')) all.push('Connection', 'close')
+    if (!exchange.isUpgrade) lingerAfterAnswer(request)
+  }
   response.writeHead(status, all)
   response.end(exchange.method === 'HEAD' ? undefined : body)
 }

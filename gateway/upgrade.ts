@@ -60,9 +60,9 @@ export function makeForwardUpgrade(options: ForwardUpgradeOptions) {
       'x-request-id',
       exchange.requestId,
       'x-forwarded-for',
-      exchange.clientAddress,
+      exchange.client.forwardedFor,
       'x-forwarded-proto',
-      exchange.protocol,
+      exchange.client.protocol,
       'x-forwarded-host',
       exchange.hostHeader,
     )

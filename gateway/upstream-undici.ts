@@ -1,4 +1,5 @@
 import { type Dispatcher, errors, Pool } from 'undici'
+import { Problem } from '../runtime/problem.ts'
 import {
   type Upstream,
   type UpstreamCall,
@@ -133,6 +134,7 @@ function classify(fault: Error): UpstreamFault {
   if (fault instanceof errors.ConnectTimeoutError || CONNECT_CODES.has(code)) return new UpstreamFault('connect', fault)
   if (fault instanceof errors.HeadersTimeoutError || fault instanceof errors.BodyTimeoutError)
     return new UpstreamFault('timeout', fault)
+  if (fault instanceof Problem) return new UpstreamFault('client', fault)
   if (fault instanceof errors.RequestContentLengthMismatchError) return new UpstreamFault('client', fault)
   return new UpstreamFault('broken', fault)
 }

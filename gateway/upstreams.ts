@@ -5,23 +5,22 @@ import type { Upstream } from './upstream.ts'
 /** Backends whose connections are kept at once. */
 const MAX_BACKENDS = 1_000
 
+/** How connections are made: to a backend of ours, and to an HTTP server that somebody registered. */
+export type Connect = {
+  own(origin: string): Upstream
+  registered(origin: string, pipelining: number): Upstream
+}
+
 /** The upstreams of every backend: made with the first request, closed when long unused. */
 export class Upstreams {
-  readonly #sharedUrls: readonly string[]
-  readonly #connect: (origin: string, pipelining: number) => Upstream
+  readonly #connect: Connect
   readonly #byOrigin: LRUCache<string, Upstream>
   readonly #shared: readonly Upstream[]
   #next = 0
 
-  /** @param sharedPipelining how many requests our own backends take on one connection. */
-  constructor(
-    sharedUrls: readonly string[],
-    sharedPipelining: number,
-    connect: (origin: string, pipelining: number) => Upstream,
-  ) {
-    this.#sharedUrls = sharedUrls
+  constructor(sharedUrls: readonly string[], connect: Connect) {
     this.#connect = connect
-    this.#shared = this.#sharedUrls.map((url) => connect(new URL(url).origin, sharedPipelining))
+    this.#shared = sharedUrls.map((url) => connect.own(new URL(url).origin))
     this.#byOrigin = new LRUCache({ max: MAX_BACKENDS, dispose: (upstream) => void upstream.close() })
   }
 
@@ -29,15 +28,14 @@ export class Upstreams {
   of(backend: BackendRef): Upstream | undefined {
     if (backend.kind === 'shared' && backend.urls.length === 0) return this.#shared[this.#next++ % this.#shared.length]
     const url = backend.urls[this.#next++ % backend.urls.length]
-    return url === undefined ? undefined : this.at(new URL(url).origin, backend.pipelining)
+    return url === undefined ? undefined : this.#at(new URL(url).origin, backend)
   }
 
-  /** The upstream at an origin. */
-  at(origin: string, pipelining: number): Upstream {
-    const key = `${pipelining} ${origin}`
+  #at(origin: string, { kind, pipelining }: BackendRef): Upstream {
+    const key = `${kind} ${pipelining} ${origin}`
     let upstream = this.#byOrigin.get(key)
     if (upstream === undefined) {
-      upstream = this.#connect(origin, pipelining)
+      upstream = kind === 'registered' ? this.#connect.registered(origin, pipelining) : this.#connect.own(origin)
       this.#byOrigin.set(key, upstream)
     }
     return upstream

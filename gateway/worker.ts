@@ -3,7 +3,7 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { Agent } from 'undici'
 import { openSpool } from '../metering/spool.ts'
-import { systemClock } from '../runtime/clock.ts'
+import { type Clock, systemClock } from '../runtime/clock.ts'
 import { JwksCache } from '../runtime/jwks.ts'
 import { connectRedis, whenRedisReady } from '../runtime/redis.ts'
 import { Sealer } from '../runtime/seal.ts'
@@ -13,6 +13,7 @@ import { DirectoryReader } from '../tenancy/directory-reader.ts'
 import { LastKnownGood } from '../tenancy/last-known-good.ts'
 import { RequestContextCodec } from '../tenancy/request-context.ts'
 import { makeApp } from './app.ts'
+import { ClientOrigins } from './client-address.ts'
 import type { GatewayConfig } from './config.ts'
 import { ConnectionKeeper } from './connection-keeper.ts'
 import { HostTargets } from './host.ts'
@@ -27,8 +28,11 @@ import { RecallChannel } from './recall-channel.ts'
 import { makeRecordUsage } from './record-usage.ts'
 import { makeRequestCountSource } from './request-count.ts'
 import { RequestIds } from './request-id.ts'
+import { StallWatch } from './stall-watch.ts'
 import { parseTenantEntry, type TenantEntry } from './tenant-entry.ts'
 import type { Upstream } from './upstream.ts'
+import { LinkUpstream } from './upstream-link.ts'
+import { OwnBackendUpstream } from './upstream-own.ts'
 import { PipelinedUpstream } from './upstream-pipelined.ts'
 import { UndiciUpstream } from './upstream-undici.ts'
 import { Upstreams } from './upstreams.ts'
@@ -37,7 +41,7 @@ import { WebSocketTunnels } from './websocket-tunnels.ts'
 import { type FromWorker, GATEWAY_ID_VARIABLE, processName, type ToWorker } from './worker-messages.ts'
 
 /** How long a command may take before its limit's policy for Redis being away decides. */
-const REDIS_TIMEOUT_MS = 250
+const REDIS_TIMEOUT_MS = 1_000
 const REDIS_PATIENCE_MS = 2_000
 
 /** One process that serves: wires the pipeline and takes connections from the primary. */
@@ -75,7 +79,11 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
 
   const spool = openSpool({ directory: join(config.AERODB_DATA_DIR, 'spool'), log })
   lifecycle.onStop('spool', () => spool.close())
-  const upstreams = new Upstreams(config.AERODB_BACKEND_URLS, config.AERODB_GATEWAY_SHARED_PIPELINING, connectUpstream)
+  const serviceTokens = new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET)
+  const upstreams = new Upstreams(config.AERODB_BACKEND_URLS, {
+    own: (origin) => connectOwn(origin, () => serviceTokens.sign('gateway', clock.nowMs()), clock),
+    registered: connectRegistered,
+  })
   lifecycle.onStop('upstreams', () => upstreams.close())
   const control = new UndiciUpstream(new URL(config.AERODB_CONTROL_URL).origin)
   lifecycle.onStop('control', () => control.close())
@@ -84,11 +92,7 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
 
   const metrics = new GatewayMetrics({ tenants: () => directory.size, connections: () => sockets.size })
   const recordUsage = makeRecordUsage(spool, clock)
-  const countInLedger = makeRequestCountSource(
-    config.AERODB_METERING_URL,
-    new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET),
-    clock,
-  )
+  const countInLedger = makeRequestCountSource(config.AERODB_METERING_URL, serviceTokens, clock)
   const liveness = new HeartbeatLiveness({
     redis,
     process: processName(process.env[GATEWAY_ID_VARIABLE] ?? randomUUID(), process.pid),
@@ -132,6 +136,8 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
     wasReady = true
   })
   const tunnels = new WebSocketTunnels()
+  const watch = new StallWatch(clock)
+  lifecycle.onStop('watch', () => watch.close())
   const upgradeAgent = new Agent({ connections: null, pipelining: 1, connectTimeout: 3_000 })
   lifecycle.onStop('upgrades', () => upgradeAgent.destroy())
   const { serve, serveUpgrade } = makeApp({
@@ -143,6 +149,9 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
     rateLimiter,
     quotaKeeper,
     forward: {
+      watch,
+      bodyIdleMs: config.AERODB_GATEWAY_BODY_IDLE_MS,
+      maxBodyBytes: config.AERODB_GATEWAY_MAX_BODY_BYTES,
       upstreams,
       control,
       upgradeDispatcher: upgradeAgent,
@@ -167,7 +176,12 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
     serveUpgrade,
     requestIds: new RequestIds(),
     hosts: new HostTargets(config.AERODB_DOMAIN),
+    clients: new ClientOrigins(config.AERODB_GATEWAY_TRUSTED_PROXIES),
     clock,
+    maxHeaderBytes: config.AERODB_GATEWAY_MAX_HEADER_BYTES,
+    maxTargetBytes: config.AERODB_GATEWAY_MAX_TARGET_BYTES,
+    headTimeoutMs: config.AERODB_GATEWAY_HEAD_TIMEOUT_MS,
+    keepAliveMs: config.AERODB_GATEWAY_KEEP_ALIVE_MS,
   })
   const sockets = new Set<Socket>()
   lifecycle.onStop('server', () => drain(server, sockets, tunnels))
@@ -195,9 +209,14 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
 }
 
 /** Safe requests go over connections of ours, as many in flight on each as the backend allows; all else over undici. */
-function connectUpstream(origin: string, pipelining: number): Upstream {
+function connectRegistered(origin: string, pipelining: number): Upstream {
   const single = new UndiciUpstream(origin)
   return new PipelinedUpstream(origin, { pipelining, maxConnections: pipelining > 1 ? 4 : 128, single })
+}
+
+/** Our own backends: what is small over their link, what is streamed over undici. */
+function connectOwn(origin: string, token: () => string, clock: Clock): Upstream {
+  return new OwnBackendUpstream(new LinkUpstream(origin, { token }), new UndiciUpstream(origin), clock)
 }
 
 /** Lets requests under way end, tells keep-alive connections to close, and resolves when none is left. */

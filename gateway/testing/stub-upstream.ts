@@ -23,8 +23,13 @@ export class StubUpstream {
     response.writeHead(200, { 'Content-Type': 'application/json', 'Content-Length': '11' }).end('{"ok":true}')
   }
 
-  constructor() {
+  /** @param notes `from-gateway` leaves out what strangers send to our port on a busy machine. */
+  constructor(notes: 'all' | 'from-gateway' = 'all') {
     this.server = createServer((request, response) => {
+      if (notes === 'from-gateway' && request.headers['x-request-id'] === undefined) {
+        response.writeHead(404).end()
+        return
+      }
       this.seen.push({
         method: request.method ?? '',
         url: request.url ?? '',
