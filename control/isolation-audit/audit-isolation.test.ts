@@ -92,13 +92,17 @@ test('data of a purged tenant, a schema of nobody, and a tenant without its sche
   ])
 })
 
-test('an open secret file is found', async () => {
+test('an open secret file, and an open data directory of a tenant, are found', async () => {
+  const tenantDirectory = join(directory, 'tenants', 'ten_x')
+  await mkdir(tenantDirectory, { recursive: true, mode: 0o755 })
   await chmod(join(directory, 'secrets.json'), 0o644)
   await mkdir(join(directory, 'postgres'), { mode: 0o700 })
   const { findings } = await audit()
   await chmod(join(directory, 'secrets.json'), 0o600)
+  await chmod(tenantDirectory, 0o700)
   expect(findings.map(({ code, object, what }) => [code, object, what])).toEqual([
     ['file_mode', join(directory, 'secrets.json'), 'its mode is 0644'],
+    ['file_mode', tenantDirectory, 'its mode is 0755'],
   ])
 })
 

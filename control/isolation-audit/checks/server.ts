@@ -69,7 +69,7 @@ export const SERVER_QUERIES: readonly CatalogueQuery[] = [
       where setting <> value
       union all
       select 'server_setting', null, 'setting ' || name, 'it is set for every session'
-      from unnest('{app.tenant_id,app.role,request.jwt.claims}'::text[]) name where current_setting(name, true) <> ''`,
+      from unnest('{app.tenant_id,app.role,app.service,request.jwt.claims}'::text[]) name where current_setting(name, true) <> ''`,
   },
   {
     name: 'authentication',
