@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { domainName, flag, port, readConfig, secret, url, urlList, wholeNumber } from '../runtime/config.ts'
 import { LOG_LEVELS } from '../runtime/log.ts'
 import { parseKeyKind } from '../tenancy/key.ts'
+import { type DnsConfig, dnsConfigShape } from './dns/dns-config.ts'
 
 const secretList = z
   .string()
@@ -30,15 +31,17 @@ const schema = z.object({
   AERODB_PAUSE_AFTER_SECONDS: wholeNumber(0, 86_400).default(900),
   /** Whether tenants' own servers go on when control is stopped by a signal (they do when it is killed). */
   AERODB_KEEP_TENANT_SERVERS: flag.default(false),
+  /** Seconds between two isolation audits; 0 makes one only when it is asked for. */
+  AERODB_ISOLATION_AUDIT_SECONDS: wholeNumber(0, 604_800).default(3_600),
   AERODB_WEBHOOK_ALLOW_PRIVATE: flag.default(false),
 })
 
-export type ControlConfig = z.output<typeof schema>
+export type ControlConfig = z.output<typeof schema> & DnsConfig
 
 /**
  * Reads what control needs from the environment (defaults and meanings: contract, section 2).
  * @throws ConfigError with every violation.
  */
 export function readControlConfig(env: Readonly<Record<string, string | undefined>> = process.env): ControlConfig {
-  return readConfig(schema, env)
+  return readConfig(z.object({ ...schema.shape, ...dnsConfigShape(env) }), env)
 }

@@ -1,5 +1,4 @@
 import { hostname } from 'node:os'
-import { serve } from '@hono/node-server'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import { makeId } from '../runtime/ids.ts'
 import type { Lifecycle } from '../runtime/lifecycle.ts'
@@ -16,23 +15,26 @@ import { makeApp } from './app/app.ts'
 import { MeteringClient } from './app/metering-client.ts'
 import type { ControlConfig } from './config.ts'
 import { DirectoryPublication } from './directory/publication.ts'
+import { makeDnsKeeper, tenantsTableSource } from './dns/make-dns-keeper.ts'
+import { listDuties } from './duties.ts'
+import { listenOnLoopback } from './http-listener.ts'
+import { auditIsolation } from './isolation-audit/audit-isolation.ts'
+import { IsolationAudits } from './isolation-audit/isolation-audits.ts'
+import { ReportSigner } from './isolation-audit/report-signature.ts'
+import { isolationAuditRoutes } from './isolation-audit/routes.ts'
 import { WebhookSender } from './outreach/webhook-sender.ts'
 import type { TenantSleep } from './provisioners/own-server/sleep.ts'
 import { startProvisioning } from './provisioners/provisioning.ts'
 import { migrateJobQueue, startJobQueue } from './reconciler/job-queue.ts'
-import { forgetOld, purgeExpired, requeueAbandoned, startDuties } from './reconciler/maintenance.ts'
+import { startDuties } from './reconciler/maintenance.ts'
 import { makeProcedureTable } from './reconciler/procedures.ts'
 import { Reconciler, type ReconcilerOptions } from './reconciler/reconciler.ts'
-import { refreshStorage } from './reconciler/storage-refresh.ts'
 import { ensureOwnerKey } from './stores/platform-key-store.ts'
-import { requeueDeliveries } from './stores/webhook-store.ts'
 
 /** Operations, and jobs, that one process works on at once. */
 const CONCURRENCY = 8
 const CONCURRENT_DELIVERIES = 8
 const METADATA_CONNECTIONS = 20
-/** How often tenants' own servers are looked at for activity. */
-const PAUSE_LOOK_MS = 10_000
 
 export type ControlDependencies = {
   log: Logger
@@ -94,12 +96,19 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
   publication.start()
   lifecycle.onStop('directory', () => publication.stop())
 
+  const dns = makeDnsKeeper({ config, domain: config.AERODB_DOMAIN, source: tenantsTableSource(pool), log })
+  if (dns !== undefined) {
+    dns.start()
+    lifecycle.onStop('dns', () => dns.stop())
+  }
   const reconciler = new Reconciler({
     pool,
     publish: publication.publish,
     procedures: makeProcedureTable(provisioning.provisioners, catalogue),
     owner,
     concurrency: CONCURRENCY,
+    // A name that does not resolve yet never fails what made it: the keeper goes on trying.
+    onEnded: (_, tenantName) => void dns?.changed(tenantName),
     log,
     ...(dependencies.afterStep === undefined ? {} : { afterStep: dependencies.afterStep }),
     ...(dependencies.leaseSeconds === undefined ? {} : { leaseSeconds: dependencies.leaseSeconds }),
@@ -141,26 +150,22 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     tokens,
     clock,
   })
-  const pauseAfterMs = config.AERODB_PAUSE_AFTER_SECONDS * 1_000
+  const audits = new IsolationAudits({
+    audit: () => auditIsolation({ servers: provisioning.shared.list(), metadata: pool, clock }),
+    pool,
+    publish: publication.publish,
+    log,
+  })
   const duties = startDuties(
-    [
-      { name: 'requeue abandoned operations', everyMs: 1_000, run: () => requeueAbandoned(pool) },
-      { name: 'requeue webhook deliveries', everyMs: 10_000, run: () => requeueDeliveries(pool) },
-      { name: 'purge after retention', everyMs: 5_000, run: () => purgeExpired(pool, publication.publish) },
-      {
-        name: 'refresh storage',
-        everyMs: 3_000,
-        run: () => refreshStorage({ pool, publish: publication.publish, metering, catalogue }),
-      },
-      {
-        name: 'pause quiet tenants',
-        everyMs: PAUSE_LOOK_MS,
-        run: async () => {
-          if (pauseAfterMs > 0) await provisioning.sleep.pauseQuiet(pauseAfterMs, PAUSE_LOOK_MS * 1.5)
-        },
-      },
-      { name: 'forget what is over', everyMs: 600_000, run: () => forgetOld(pool) },
-    ],
+    listDuties({
+      config,
+      pool,
+      publish: publication.publish,
+      metering,
+      catalogue,
+      sleep: provisioning.sleep,
+      audits,
+    }),
     log,
   )
   lifecycle.onStop('duties', () => duties.stop())
@@ -183,27 +188,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
       clock,
     },
     log,
+    [isolationAuditRoutes(audits, new ReportSigner(config.AERODB_INTERNAL_SECRET), pool)],
   )
-  return { url: await listen(app.fetch, config.AERODB_CONTROL_PORT, lifecycle), sleep: provisioning.sleep }
-}
-
-async function listen(
-  fetch: Parameters<typeof serve>[0]['fetch'],
-  port: number,
-  lifecycle: Pick<Lifecycle, 'onStop'>,
-): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const server = serve({ fetch, port, hostname: '127.0.0.1' }, (address) => {
-      lifecycle.onStop(
-        'http server',
-        () =>
-          new Promise<void>((done) => {
-            server.close(() => done())
-            if ('closeIdleConnections' in server) server.closeIdleConnections()
-          }),
-      )
-      resolve(`http://127.0.0.1:${address.port}`)
-    })
-    server.once('error', reject)
-  })
+  return { url: await listenOnLoopback(app.fetch, config.AERODB_CONTROL_PORT, lifecycle), sleep: provisioning.sleep }
 }

@@ -31,7 +31,12 @@ const MAX_BODY_BYTES = 64 * 1_024
  * The platform API. A request's way: id → body limit → (public: health, document, docs, plans) → platform key → role →
  * Idempotency-Key → validation → handler; every fault is rendered once, here.
  */
-export function makeApp(services: AppServices, log: Logger): OpenAPIHono<AppEnv> {
+export function makeApp(
+  services: AppServices,
+  log: Logger,
+  /** Routes of other parts of control, behind the same platform key. */
+  further: readonly OpenAPIHono<AppEnv>[] = [],
+): OpenAPIHono<AppEnv> {
   const app = new OpenAPIHono<AppEnv>({ defaultHook: validationHook })
   renderProblems(app)
   app.onError((fault, c) => problemResponse(c, problemOfHttpException(fault)))
@@ -78,5 +83,6 @@ export function makeApp(services: AppServices, log: Logger): OpenAPIHono<AppEnv>
   app.route('/', backendRoutes(services))
   app.route('/', webhookRoutes(services))
   app.route('/', alertRoutes(services))
+  for (const routes of further) app.route('/', routes)
   return app
 }

@@ -19,6 +19,7 @@ export type Provisioning = {
   /** The provisioners that this platform has; a plan may offer more. */
   provisioners: Partial<Record<Isolation, Provisioner>>
   sleep: TenantSleep
+  shared: SharedServers
   servers: OwnServers
   close: () => Promise<void>
 }
@@ -51,6 +52,7 @@ export async function startProvisioning(options: {
       },
       sleep: new TenantSleep({ pool, publish, servers, log }),
       servers,
+      shared,
       close: async () => {
         const running = servers.watched()
         await servers.close()

@@ -55,6 +55,11 @@ export class SharedServers {
     return [...this.#pools.keys()]
   }
 
+  /** The servers that this process can reach, each with its administrator's connections. */
+  list(): { name: string; pool: PostgresPool }[] {
+    return [...this.#pools].map(([name, pool]) => ({ name, pool }))
+  }
+
   /** @throws when the server is not among the configured ones. */
   pool(server: string): PostgresPool {
     const pool = this.#pools.get(server)

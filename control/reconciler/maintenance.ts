@@ -8,19 +8,27 @@ import { addOperationJob, dropOldResults, insertOperation, listAbandonedOperatio
 import { lockTenant } from '../stores/tenant-store.ts'
 
 /** One recurring duty; every replica runs it, so it must do no harm twice. */
-export type Duty = { name: string; everyMs: number; run: () => Promise<void> }
+export type Duty = {
+  name: string
+  everyMs: number
+  /** Of the first run after the start; at once when it is not given. */
+  firstAfterMs?: number
+  run: () => Promise<void>
+}
 
 /** Runs duties, each after its own interval, until stopped. A duty that fails is logged and tried again next time. */
 export function startDuties(duties: readonly Duty[], log: Logger): { stop: () => Promise<void> } {
   const controller = new AbortController()
   const loops = duties.map(async (duty) => {
+    const pause = (ms: number) => sleep(ms, undefined, { signal: controller.signal }).catch(() => {})
+    if (duty.firstAfterMs !== undefined) await pause(duty.firstAfterMs)
     while (!controller.signal.aborted) {
       try {
         await duty.run()
       } catch (fault) {
         log.warn({ err: fault, duty: duty.name }, 'a duty failed')
       }
-      await sleep(duty.everyMs, undefined, { signal: controller.signal }).catch(() => {})
+      await pause(duty.everyMs)
     }
   })
   return {

@@ -39,6 +39,8 @@ export type ReconcilerOptions = {
   /** A process that has not renewed its lease for so long is taken for dead, and another takes its operations over. */
   leaseSeconds?: number
   log: Logger
+  /** Told of each operation that ended here; it must not throw. */
+  onEnded?: (kind: OperationKind, tenantName: string) => void
   /** Tests stop or kill the process here: called after each step with `<kind>:<step>`. */
   afterStep?: (point: string) => Promise<void> | void
 }
@@ -167,12 +169,14 @@ export class Reconciler {
     outcome: Parameters<typeof finishOperation>[3],
     write: (change: Change, tenant: TenantRow) => Promise<void>,
   ): Promise<void> {
+    let hasEnded = false
     await this.#change(async (change) => {
       // Locks are always taken in this order: name, tenant, operation. See lockName.
       await lockName(change, tenant.name)
       const current = await lockAnyTenant(change, tenant.tenant_id)
       const { operation_id, kind } = operation
-      if (!(await finishOperation(change.tx, operation_id, this.#options.owner, outcome))) return
+      hasEnded = await finishOperation(change.tx, operation_id, this.#options.owner, outcome)
+      if (!hasEnded) return
       await write(change, current)
       const { tenant_id, name } = current
       await emitEvent(change, eventOfOperation(kind, outcome.status), { operation_id, kind, tenant_id, name })
@@ -187,6 +191,7 @@ export class Reconciler {
           detail: `The operation ${operation_id} (${kind}) failed: ${outcome.code}.`,
         })
     })
+    if (hasEnded) this.#options.onEnded?.(operation.kind, tenant.name)
   }
 
   #change<Result>(work: Parameters<typeof makeChange<Result>>[2]): Promise<Result> {

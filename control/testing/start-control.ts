@@ -6,6 +6,7 @@ import { makeLogger } from '../../runtime/log.ts'
 import { makeKey } from '../../tenancy/key.ts'
 import type { ControlConfig } from '../config.ts'
 import { type ControlDependencies, type StartedControl, startControl } from '../control.ts'
+import { readDnsConfig } from '../dns/dns-config.ts'
 
 export const TEST_SECRET = 'test-secret-test-secret-test-secret-0'
 
@@ -43,6 +44,8 @@ export async function startTestControl(options: {
   await chmod(dataDir, 0o711)
   const ownerKey = options.ownerKey ?? makeKey('platform')
   const config: ControlConfig = {
+    ...readDnsConfig({}),
+    AERODB_ISOLATION_AUDIT_SECONDS: 0,
     AERODB_LOG_LEVEL: 'silent',
     AERODB_CONTROL_PORT: 0,
     AERODB_DOMAIN: 'localhost',

@@ -1,0 +1,56 @@
+import type { PostgresPool } from '../runtime/postgres-pool.ts'
+import type { PlanCatalogue } from '../tenancy/plan.ts'
+import type { MeteringClient } from './app/metering-client.ts'
+import type { ControlConfig } from './config.ts'
+import type { IsolationAudits } from './isolation-audit/isolation-audits.ts'
+import type { TenantSleep } from './provisioners/own-server/sleep.ts'
+import { type Duty, forgetOld, purgeExpired, requeueAbandoned } from './reconciler/maintenance.ts'
+import { refreshStorage } from './reconciler/storage-refresh.ts'
+import type { PublishTouched } from './stores/change.ts'
+import { requeueDeliveries } from './stores/webhook-store.ts'
+
+/** How often tenants' own servers are looked at for activity. */
+const PAUSE_LOOK_MS = 10_000
+
+/** What control does again and again, each with its interval. Every replica does it, so it must do no harm twice. */
+export function listDuties(parts: {
+  config: ControlConfig
+  pool: PostgresPool
+  publish: PublishTouched
+  metering: MeteringClient
+  catalogue: PlanCatalogue
+  sleep: TenantSleep
+  audits: IsolationAudits
+}): Duty[] {
+  const { config, pool, publish, metering, catalogue, sleep, audits } = parts
+  const duties: Duty[] = [
+    { name: 'requeue abandoned operations', everyMs: 1_000, run: () => requeueAbandoned(pool) },
+    { name: 'requeue webhook deliveries', everyMs: 10_000, run: () => requeueDeliveries(pool) },
+    { name: 'purge after retention', everyMs: 5_000, run: () => purgeExpired(pool, publish) },
+    {
+      name: 'refresh storage',
+      everyMs: 3_000,
+      run: () => refreshStorage({ pool, publish, metering, catalogue }),
+    },
+    { name: 'forget what is over', everyMs: 600_000, run: () => forgetOld(pool) },
+  ]
+  const pauseAfterMs = config.AERODB_PAUSE_AFTER_SECONDS * 1_000
+  if (pauseAfterMs > 0)
+    duties.push({
+      name: 'pause quiet tenants',
+      everyMs: PAUSE_LOOK_MS,
+      // A little more than an interval back, so that nothing falls between two looks.
+      run: () => sleep.pauseQuiet(pauseAfterMs, PAUSE_LOOK_MS * 1.5),
+    })
+  const auditEveryMs = config.AERODB_ISOLATION_AUDIT_SECONDS * 1_000
+  if (auditEveryMs > 0)
+    duties.push({
+      name: 'isolation audit',
+      everyMs: auditEveryMs,
+      firstAfterMs: Math.min(auditEveryMs, 60_000),
+      run: async () => {
+        await audits.run()
+      },
+    })
+  return duties
+}
