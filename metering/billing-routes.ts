@@ -12,8 +12,15 @@ import { findCreditNotes, listInvoices, saveHistory } from './invoice-store.ts'
 import { type InvoiceView, summarise, toCsv, viewDraft, viewInvoice } from './invoice-view.ts'
 import { monthOf, parseMonth, previousMonth } from './month.ts'
 import { planHistorySchema } from './plan-history.ts'
+import { type SpendWatch, spendLimitsSchema } from './spend.ts'
 
-export type BillingRoutesOptions = { pool: PostgresPool; billing: Billing; catalogue: PlanCatalogue; clock: Clock }
+export type BillingRoutesOptions = {
+  pool: PostgresPool
+  billing: Billing
+  spend: SpendWatch
+  catalogue: PlanCatalogue
+  clock: Clock
+}
 
 const FORMATS = { json: 'application/json', csv: 'text/csv', pdf: 'application/pdf' } as const
 type Format = keyof typeof FORMATS
@@ -28,17 +35,31 @@ const listQuery = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50),
   cursor: z.string().max(200).optional(),
 })
+const eventsQuery = z.object({
+  after: z.coerce.number().int().nonnegative().default(0),
+  limit: z.coerce.number().int().min(1).max(1_000).default(200),
+})
 const cursorSchema = z.tuple([z.string(), z.string()])
 
 /** The internal API of billing, mounted behind the service token. Control passes most of it on to the platform API. */
 export function billingRoutes(options: BillingRoutesOptions): Hono<{ Variables: ServiceVariables }> {
-  const { pool, billing, catalogue, clock } = options
+  const { pool, billing, spend, catalogue, clock } = options
   const app = new Hono<{ Variables: ServiceVariables }>()
 
   app.put('/tenants/:tenant/plan-history', async (c) => {
     const history = await readBody(c, planHistorySchema)
     const saved = await saveHistory(pool, c.req.param('tenant'), history)
     return c.json({ saved })
+  })
+  app.put('/tenants/:tenant/spend-limits', async (c) => {
+    await spend.saveLimits(c.req.param('tenant'), await readBody(c, spendLimitsSchema))
+    return c.json(await spend.readSpend(c.req.param('tenant')))
+  })
+  app.get('/tenants/:tenant/spend', async (c) => c.json(await spend.readSpend(c.req.param('tenant'))))
+  app.get('/spend-events', async (c) => {
+    const query = eventsQuery.safeParse(c.req.query())
+    if (!query.success) throw new Problem(400, 'invalid_query', { detail: 'after and limit must be whole numbers.' })
+    return c.json({ data: await spend.readEvents(query.data.after, query.data.limit) })
   })
   app.post('/pricing/estimate', async (c) => c.json(estimate(await readBody(c, estimateSchema), catalogue)))
   app.post('/invoices/close', async (c) => {

@@ -12,6 +12,7 @@ import { text, toCsv, viewDraft } from './invoice-view.ts'
 import { recordBatch } from './ledger-store.ts'
 import { parseMonth } from './month.ts'
 import { encodeRecord } from './record-codec.ts'
+import { SpendWatch } from './spend.ts'
 import { openLedger, quiet, request } from './testing/harness.ts'
 
 const OCTOBER = parseMonth('2026-10')
@@ -219,6 +220,29 @@ test('an older plan history never replaces a newer one', async () => {
   expect((await billing.draft('ten_a', OCTOBER))?.total).toBe('25.00')
 })
 
+test('each spend limit is reached once a month, whoever looks', async () => {
+  clock = new ManualClock(Date.UTC(2026, 10, 20))
+  billing = makeBilling()
+  await tellHistory('ten_a', [['pro', '2026-09-01T00:00:00Z', null]])
+  const watches = [1, 2].map(() => new SpendWatch({ pool: ledger.pool, billing, clock }))
+  const [watch] = watches
+  if (watch === undefined) throw new Error('unreachable')
+  await watch.saveLimits('ten_a', { alerts_micros: [20_000_000, 26_000_000], cap_micros: 27_000_000 })
+  const made = (await Promise.all(watches.map((one) => one.look()))).flat()
+  expect(made).toMatchObject([
+    { tenant_id: 'ten_a', month: '2026-11', kind: 'alert', amount_micros: 20_000_000, total_micros: 25_000_000 },
+  ])
+  expect(await watch.readSpend('ten_a')).toMatchObject({ total: '25.00', cap_reached: false })
+  await use('ten_a', '2026-11-05T00:00:00Z', 1, 80_000_000_000)
+  expect((await watch.look()).map((event) => [event.kind, event.amount_micros])).toEqual([
+    ['alert', 26_000_000],
+    ['cap', 27_000_000],
+  ])
+  expect(await watch.look()).toEqual([])
+  expect(await watch.readSpend('ten_a')).toMatchObject({ total: '27.70', cap_reached: true })
+  expect((await watch.readEvents(made[0]?.event_id ?? 0, 10)).map((event) => event.kind)).toEqual(['alert', 'cap'])
+})
+
 test('taxes are lines of their own, in the total', async () => {
   billing = makeBilling(({ subtotal_micros }) => [
     { description: 'VAT 20 %', rate: 0.2, amount_micros: subtotal_micros / 5 },
@@ -235,7 +259,16 @@ test('the routes give invoices as JSON, CSV and PDF, lists by cursor, and estima
   const app = new Hono<{ Variables: ServiceVariables }>()
   app.use(requestIdMiddleware(quiet))
   renderProblems(app)
-  app.route('/', billingRoutes({ pool: ledger.pool, billing, catalogue, clock }))
+  app.route(
+    '/',
+    billingRoutes({
+      pool: ledger.pool,
+      billing,
+      spend: new SpendWatch({ pool: ledger.pool, billing, clock }),
+      catalogue,
+      clock,
+    }),
+  )
   const send = (method: string, path: string, body?: unknown) =>
     app.request(path, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
   const history = {

@@ -19,6 +19,7 @@ import { ensureLedgerPartitions, keepLedgerPartitions } from './ledger-partition
 import { keepClosingMonths } from './month-closer.ts'
 import { RedisUsageStream } from './redis-stream.ts'
 import { Sink } from './sink.ts'
+import { keepWatchingSpend, SpendWatch } from './spend.ts'
 import { UsageStore } from './usage-store.ts'
 
 const configSchema = z.object({
@@ -77,10 +78,12 @@ await serviceMain(
     sink.start()
     lifecycle.onStop('sink', () => sink.close())
     const billing = new Billing({ pool, catalogue, seller, tax: noTax, clock })
+    const spend = new SpendWatch({ pool, billing, clock })
+    lifecycle.onStop('spend', keepWatchingSpend(spend, log))
     lifecycle.onStop('invoices', keepClosingMonths(billing, clock, log))
     const app = makeApp({
       usage: new UsageStore(pool),
-      billing: billingRoutes({ pool, billing, catalogue, clock }),
+      billing: billingRoutes({ pool, billing, spend, catalogue, clock }),
       tokens: new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET),
       clock,
       log,
