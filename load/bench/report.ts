@@ -1,5 +1,6 @@
 import { readFile, writeFile } from 'node:fs/promises'
 import { cpus, totalmem } from 'node:os'
+import { renderCapacity } from './capacity.ts'
 import type { Cores } from './cores.ts'
 import { renderGoals } from './goals.ts'
 import type { GroupResult } from './group.ts'
@@ -17,7 +18,8 @@ export function renderReport(
   results: readonly GroupResult[],
   run: { options: BenchOptions; cores: Cores; generator: string },
 ): Report {
-  return results.map((result) => ({
+  const capacity = renderCapacity(results)
+  const tables = results.map((result) => ({
     group: result.group,
     markdown: [
       `### ${result.title}`,
@@ -29,6 +31,7 @@ export function renderReport(
       .filter((part) => part !== '')
       .join('\n\n'),
   }))
+  return capacity === undefined ? tables : [...tables, { group: 'capacity', markdown: capacity }]
 }
 
 /** Replaces, in `docs/benchmarks.md`, what stands between the markers of each group that was measured. */
