@@ -262,3 +262,47 @@ test('while nothing is written for us, the slot lets the server forget', async (
   }, 20_000)
   expect(await slot()).not.toBe(before)
 })
+
+test('who listens to every table hears of one that is made later', async () => {
+  const all = await watch(one, acme, { event: 'INSERT' })
+  await database.addTable(acme, 'later', 'id int primary key', 'true')
+  await waitFor(async () => {
+    const { rows } = await database.database.asAdmin(`select from pg_publication_tables where tablename = 'later'`)
+    return rows.length === 1
+  })
+  await database.write(acme, `insert into later values (1)`)
+  await waitFor(() => all.seen.length === 1)
+  expect(all.seen[0]).toMatchObject({ table: 'later', new: { id: 1 } })
+})
+
+test('a slot that was lost is made anew, and subscribers are told', async () => {
+  const near = await watch(one, acme, { table: 'todos' })
+  const far = await watch(two, acme, { table: 'todos' })
+  const admin = database.database
+  await waitFor(async () => {
+    await admin.asAdmin(`select pg_terminate_backend(pid) from pg_stat_activity
+      where application_name in ('aerodb-realtime-lead', 'aerodb-realtime-stream') and datname = current_database()`)
+    const { rows } = await admin.asAdmin(
+      `select slot_name from pg_replication_slots where database = current_database() and not active`,
+    )
+    if (rows.length === 0) return false
+    return admin.asAdmin(`select pg_drop_replication_slot('${rows[0].slot_name}')`).then(
+      () => true,
+      () => false,
+    )
+  })
+  for (const { system } of [near, far])
+    await waitFor(() => system.some(({ message }) => message.includes('missed')) && system.at(-1)?.status === 'ok')
+  await database.write(acme, `insert into todos values (500)`)
+  await waitFor(() => near.seen.length === 1 && far.seen.length === 1)
+  await database.write(acme, 'delete from todos')
+})
+
+test('a transaction of many rows arrives whole and in order', async () => {
+  const { seen } = await watch(two, acme, { table: 'todos', event: 'INSERT' })
+  await database.write(acme, `insert into todos select generate_series(1000, 3499)`)
+  await waitFor(() => seen.length === 2_500, 20_000)
+  expect(seen.map((payload) => (payload.new as { id: number }).id)).toEqual(
+    Array.from({ length: 2_500 }, (_, n) => 1_000 + n),
+  )
+})

@@ -121,6 +121,11 @@ export class Realtime {
     broadcastByHttp(request, this.#topics, await this.#rateOf(request.context))
   }
 
+  /** Tables of a tenant's schema were made, changed or dropped: to be told by who listens to the server. */
+  schemaChanged(server: string, schema: string): void {
+    this.#changes.schemaChanged(server, schema)
+  }
+
   /** Closes every socket so that clients come again elsewhere, and writes what is left to be metered. */
   async stop(): Promise<void> {
     this.#stopping = true

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../../runtime/log.ts'
 import type { RedisClient } from '../../../runtime/redis.ts'
 import type { Sealer } from '../../../runtime/seal.ts'
@@ -11,9 +12,10 @@ import {
   type ChangeSubscriber,
   type ChangeSubscription,
   type ChangesPort,
+  SUBSCRIBED,
 } from '../channels/changes-port.ts'
 import type { RequestedBinding } from '../channels/join-config.ts'
-import { prepareBinding } from './bindings.ts'
+import { type Binding, prepareBinding } from './bindings.ts'
 import type { ChangeBatch } from './row-change.ts'
 import { principalOfSubscriber, SchemaSubscriptions, type Subscription } from './schema-subscriptions.ts'
 import { changesChannel, decodeBatch, feedChannel, ServerFeed } from './server-feed.ts'
@@ -34,7 +36,10 @@ type OpenServer = { feed: ServerFeed; schemas: Map<string, SchemaSubscriptions>;
 
 /** A server's stream is kept for this long after its last subscriber has left. */
 const IDLE_MS = 30_000
+const FIRST_RETRY_MS = 250
+const MAX_RETRY_MS = 10_000
 const INTERRUPTED = 'The stream of changes was interrupted: some may have been missed'
+const CANNOT_READ = 'Changes cannot be read at the moment; trying again'
 
 /** Where this process's channels get database changes from: one stream per server that has subscribers here. */
 export class Changes implements ChangesPort {
@@ -46,8 +51,7 @@ export class Changes implements ChangesPort {
     this.#options = options
     // What other processes told meanwhile is lost; who leads has missed nothing, but cannot know that of the others.
     options.bus.onGap(() => {
-      for (const { schemas } of this.#servers.values())
-        for (const each of schemas.values()) each.tell('error', INTERRUPTED)
+      for (const { schemas } of this.#servers.values()) for (const each of schemas.values()) tellInterrupted(each)
     })
   }
 
@@ -63,10 +67,10 @@ export class Changes implements ChangesPort {
     }
     const { server, schema } = placement
     let entered: { subscriptions: SchemaSubscriptions; subscription: Subscription } | undefined
-    let isClosed = false
+    const closed = new AbortController()
     const ready = (async () => {
-      const prepared = await this.#prepare(subscriber, bindings)
-      if (isClosed) return
+      const prepared = await this.#prepareWithPatience(subscriber, bindings, closed.signal)
+      if (prepared === undefined) return
       const open = this.#open(server)
       const { subscriptions, listening } = this.#enter(open, server, schema)
       const subscription = { subscriber, bindings: prepared }
@@ -77,13 +81,18 @@ export class Changes implements ChangesPort {
     return {
       ready,
       close: () => {
-        isClosed = true
+        closed.abort()
         if (entered === undefined) return
         entered.subscriptions.delete(entered.subscription)
         if (entered.subscriptions.size === 0) this.#leave(server, schema, entered.subscriptions)
         entered = undefined
       },
     }
+  }
+
+  /** A tenant's tables have changed: those that somebody listens to are published, also when they are new or made again. */
+  schemaChanged(server: string, schema: string): void {
+    this.#servers.get(server)?.schemas.get(schema)?.tablesChanged()
   }
 
   async close(): Promise<void> {
@@ -94,8 +103,32 @@ export class Changes implements ChangesPort {
     await Promise.all(open.map(({ feed }) => feed.stop()))
   }
 
+  /** A database that is busy or away is asked again; what can never be is refused. @returns nothing once closed. */
+  async #prepareWithPatience(
+    subscriber: ChangeSubscriber,
+    bindings: readonly (RequestedBinding & { id: number })[],
+    closed: AbortSignal,
+  ): Promise<readonly Binding[] | undefined> {
+    for (let attempt = 0; !closed.aborted && !this.#closed; attempt++) {
+      try {
+        const prepared = await this.#prepare(subscriber, bindings)
+        return closed.aborted ? undefined : prepared
+      } catch (fault) {
+        if (fault instanceof BindingError) throw fault
+        if (attempt === 0) this.#options.log.warn({ err: fault }, 'a subscription to changes has to wait')
+        subscriber.onStatus('error', CANNOT_READ)
+      }
+      const waitMs = Math.min(FIRST_RETRY_MS * 2 ** attempt, MAX_RETRY_MS)
+      await sleep(waitMs, undefined, { signal: closed, ref: false }).catch(() => {})
+    }
+    return undefined
+  }
+
   /** Checks the bindings and has every table that they name published. */
-  async #prepare(subscriber: ChangeSubscriber, bindings: readonly (RequestedBinding & { id: number })[]) {
+  async #prepare(
+    subscriber: ChangeSubscriber,
+    bindings: readonly (RequestedBinding & { id: number })[],
+  ): Promise<readonly Binding[]> {
     const principal = principalOfSubscriber(subscriber)
     const server = await this.#options.servers.find(subscriber.tenant.placement?.server ?? '')
     const named = bindings.map((binding) => binding.table ?? '*')
@@ -120,8 +153,10 @@ export class Changes implements ChangesPort {
       for (const each of schemas.values()) each.tell(status, message)
     }
     const onGap = () => {
-      for (const each of schemas.values()) each.forgetPosition()
-      tellAll('error', INTERRUPTED)
+      for (const each of schemas.values()) {
+        each.forgetPosition()
+        tellInterrupted(each)
+      }
     }
     let hasFlowed = false
     const feed = new ServerFeed({
@@ -132,11 +167,12 @@ export class Changes implements ChangesPort {
       onBatch: (batch) => schemas.get(batch.schema)?.take(batch),
       onGap,
       onFlow: (isFlowing) => {
-        if (isFlowing && hasFlowed) tellAll('ok', 'Subscribed to PostgreSQL')
+        if (isFlowing && hasFlowed) tellAll('ok', SUBSCRIBED)
         else if (!isFlowing)
           tellAll('error', 'The stream of changes is interrupted; it goes on when the database is back')
         hasFlowed ||= isFlowing
       },
+      onFault: () => tellAll('error', CANNOT_READ),
       ...(pollMs === undefined ? {} : { pollMs }),
       log,
     })
@@ -196,4 +232,10 @@ export class Changes implements ChangesPort {
       password: this.#options.sealer.open(login.sealed_password, `server:${server}`),
     }
   }
+}
+
+/** Some may be missing; from now on they come again. */
+function tellInterrupted(subscriptions: SchemaSubscriptions): void {
+  subscriptions.tell('error', INTERRUPTED)
+  subscriptions.tell('ok', SUBSCRIBED)
 }

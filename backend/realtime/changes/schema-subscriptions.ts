@@ -9,10 +9,12 @@ import { type Binding, CLIENT_SCHEMA, matchesBinding } from './bindings.ts'
 import { columnsJson, recordJson } from './record-json.ts'
 import { isOfTenant, readableChanges } from './row-access.ts'
 import { type BatchPosition, type ChangeBatch, isAfter, type RowChange } from './row-change.ts'
-import { loadTableFacts, type TableFacts } from './table-facts.ts'
+import { loadTableFacts, publishTable, type TableFacts } from './table-facts.ts'
 
 /** What is known of a table is believed for this long: a policy that was changed is in force after it. */
 const FACTS_TTL_MS = 1_000
+/** A migration is many commands: they are looked at together. */
+const PUBLISH_DELAY_MS = 100
 /** Changes that may wait for their readers' rights to be looked up. */
 const MAX_WAITING = 20_000
 /** A change whose JSON is longer is told with its short values only. */
@@ -36,6 +38,7 @@ export class SchemaSubscriptions {
   #seen: BatchPosition | undefined
   #delivering: Promise<void> = Promise.resolve()
   #waiting = 0
+  #publishing: NodeJS.Timeout | undefined
 
   constructor(options: SchemaSubscriptionsOptions) {
     this.#options = options
@@ -71,6 +74,17 @@ export class SchemaSubscriptions {
       .finally(() => {
         this.#waiting -= batch.changes.length
       })
+  }
+
+  /** What was known of the tables is old; those that are listened to and not published are published. */
+  tablesChanged(): void {
+    this.#facts.clear()
+    this.#publishing ??= setTimeout(() => {
+      this.#publishing = undefined
+      this.#publishMissing().catch((fault: unknown) =>
+        this.#options.log.warn({ err: fault, schema: this.#options.schema }, 'a table could not be published'),
+      )
+    }, PUBLISH_DELAY_MS).unref()
   }
 
   /** Forgets how far the stream was: it began anew, perhaps on another server. */
@@ -113,6 +127,16 @@ export class SchemaSubscriptions {
         }
       }
     }
+  }
+
+  async #publishMissing(): Promise<void> {
+    const [first] = this.#subscriptions
+    if (first === undefined) return
+    const names = new Set([...this.#subscriptions].flatMap(({ bindings }) => bindings.map(({ table }) => table)))
+    const principal = principalOfSubscriber(first.subscriber)
+    const server = await this.#options.findServer()
+    for (const facts of await loadTableFacts(server, principal, null))
+      if (names.has(undefined) || names.has(facts.name)) await publishTable(server, principal, facts)
   }
 
   /** Who asked for which of the changes, and is of the tenant that they belong to. */

@@ -21,6 +21,8 @@ export type ServerFeedOptions = {
   onGap: () => void
   /** Changes flow, or no longer do. */
   onFlow: (isFlowing: boolean) => void
+  /** Changes cannot be read, and it is tried again. Called once for a row of failures. */
+  onFault: () => void
   pollMs?: number
   log: Logger
 }
@@ -44,6 +46,8 @@ export class ServerFeed {
   readonly #stop = new AbortController()
   readonly #waiters = new Set<() => void>()
   #isFlowing = false
+  /** Set once changes have flowed here: a slot that has to be made after that means that some were missed. */
+  #hasFlowed = false
   #running: Promise<void> | undefined
 
   constructor(options: ServerFeedOptions) {
@@ -75,8 +79,10 @@ export class ServerFeed {
       try {
         await this.#session()
       } catch (fault) {
-        if (attempt === 0 && !this.#stop.signal.aborted)
+        if (attempt === 0 && !this.#stop.signal.aborted) {
           this.#options.log.warn({ err: fault, server: this.#options.server }, 'changes cannot be read; trying again')
+          this.#options.onFault()
+        }
       }
       this.#setFlowing(false)
       attempt = performance.now() - startedAtMs > MAX_BACK_OFF_MS ? 0 : attempt + 1
@@ -160,7 +166,7 @@ export class ServerFeed {
     })
     await stream.start()
     log.info({ server, slot: found }, 'reading the changes of a server')
-    if (found === 'remade') {
+    if (found === 'remade' || (found === 'made' && this.#hasFlowed)) {
       log.error({ server }, 'the slot was lost: changes were missed')
       this.#options.onGap()
       void bus.publish(feedChannel(server), { type: 'gap' })
@@ -183,6 +189,7 @@ export class ServerFeed {
       this.#options.onFlow(isFlowing)
     }
     if (!isFlowing) return
+    this.#hasFlowed = true
     for (const waiter of this.#waiters) waiter()
     this.#waiters.clear()
   }

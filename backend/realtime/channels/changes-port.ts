@@ -30,7 +30,12 @@ export class BindingError extends Error {
   }
 }
 
+/** What a subscriber is told once changes flow, in Supabase's words, which clients wait for. */
+export const SUBSCRIBED = 'Subscribed to PostgreSQL'
+
 /** Where channels get database changes from. */
 export type ChangesPort = {
   subscribe(subscriber: ChangeSubscriber, bindings: readonly (RequestedBinding & { id: number })[]): ChangeSubscription
+  /** Tables of the schema were made, changed or dropped. */
+  schemaChanged(server: string, schema: string): void
 }

@@ -8,7 +8,13 @@ import type { RealtimeLimits } from '../limits.ts'
 import { isRecord } from '../wire/decode-frame.ts'
 import type { InboundMessage, Ref } from '../wire/message.ts'
 import { OutboundMessage } from '../wire/outbound.ts'
-import { BindingError, type ChangeSubscriber, type ChangeSubscription, type ChangesPort } from './changes-port.ts'
+import {
+  BindingError,
+  type ChangeSubscriber,
+  type ChangeSubscription,
+  type ChangesPort,
+  SUBSCRIBED,
+} from './changes-port.ts'
 import { type JoinConfig, parseJoinConfig } from './join-config.ts'
 import { type PresenceEntry, presenceMetaJson } from './presence-view.ts'
 import type { Socket, SocketTenant } from './socket.ts'
@@ -98,8 +104,11 @@ export class Channel implements TopicMember, ChangeSubscriber {
       this.#reply(ref, 'ok', {
         postgres_changes: config.bindings.map((binding, index) => ({ id: index + 1, ...withoutNulls(binding) })),
       })
-      if (isWatching === 'ok') this.onStatus('ok', 'Subscribed to PostgreSQL')
-      else if (isWatching !== undefined) this.#announceWatching()
+      if (isWatching === 'ok') this.onStatus('ok', SUBSCRIBED)
+      else if (isWatching !== undefined) {
+        if (isWatching === 'late') this.onStatus('error', 'Changes do not flow yet; trying again')
+        this.#announceWatching()
+      }
       this.#scheduleExpiry()
       await this.#sendPresenceState()
     } catch (fault) {
@@ -193,9 +202,9 @@ export class Channel implements TopicMember, ChangeSubscriber {
 
   /**
    * Subscribes to changes and waits a while for them to flow, so that what is committed after the reply is seen.
-   * @returns `undefined` without bindings; `later` when the reply must not wait any longer.
+   * @returns `undefined` without bindings; `late` when the reply must not wait any longer; `refused` for wrong bindings.
    */
-  async #watch(config: JoinConfig): Promise<'ok' | 'later' | undefined> {
+  async #watch(config: JoinConfig): Promise<'ok' | 'late' | 'refused' | undefined> {
     if (config.bindings.length === 0) return undefined
     const bindings = config.bindings.map((binding, index) => ({ ...binding, id: index + 1 }))
     const subscription = this.#services.changes.subscribe(this, bindings)
@@ -206,14 +215,14 @@ export class Channel implements TopicMember, ChangeSubscriber {
     try {
       const outcome = await Promise.race([
         subscription.ready.then(() => 'ok' as const),
-        sleep(waitMs, 'later' as const, { signal: deadline.signal, ref: false }),
+        sleep(waitMs, 'late' as const, { signal: deadline.signal, ref: false }),
       ])
-      if (outcome === 'later' && config.waitForChangesMs !== undefined)
+      if (outcome === 'late' && config.waitForChangesMs !== undefined)
         throw new BindingError('PostgresChangesSubscribeTimeout: The changes did not begin to flow in time')
       return outcome
     } catch (fault) {
       // As at Supabase, a binding that cannot be served fails the join only where the client waits for it.
-      if (fault instanceof BindingError && config.waitForChangesMs === undefined) return 'later'
+      if (fault instanceof BindingError && config.waitForChangesMs === undefined) return 'refused'
       throw fault
     } finally {
       deadline.abort()
@@ -222,7 +231,7 @@ export class Channel implements TopicMember, ChangeSubscriber {
 
   #announceWatching(): void {
     this.#changes?.ready.then(
-      () => this.onStatus('ok', 'Subscribed to PostgreSQL'),
+      () => this.onStatus('ok', SUBSCRIBED),
       (fault: unknown) =>
         this.onStatus('error', fault instanceof BindingError ? fault.message : 'Changes cannot be read at the moment'),
     )

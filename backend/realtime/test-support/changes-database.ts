@@ -96,13 +96,14 @@ export class ChangesDatabase {
       statementTimeoutMs: 8_000,
       ddlStatementTimeoutMs: 30_000,
       idleServerMs: 60_000,
-      onSchemaChange: () => {},
+      onSchemaChange: (server, schema) => changes.schemaChanged(server, schema),
       onGap: () => {},
       log: silent,
     })
-    const changes = new Changes({ bus, redis, servers, directory, sealer, pollMs: 50, log: silent })
+    const changes: Changes = new Changes({ bus, redis, servers, directory, sealer, pollMs: 50, log: silent })
     return {
       subscribe: (subscriber, bindings) => changes.subscribe(subscriber, bindings),
+      schemaChanged: (server, schema) => changes.schemaChanged(server, schema),
       close: async () => {
         await changes.close()
         await servers.close()

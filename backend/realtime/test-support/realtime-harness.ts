@@ -86,6 +86,7 @@ export async function publishTenant(redis: RedisClient, tenant: TestTenant, chan
 
 const NO_CHANGES = (): ChangesPort & { close(): Promise<void> } => ({
   subscribe: () => ({ ready: Promise.resolve(), close: () => {} }),
+  schemaChanged: () => {},
   close: async () => {},
 })
 
