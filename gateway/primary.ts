@@ -128,7 +128,7 @@ export class Primary {
   }
 
   #serving(): Worker[] {
-    return [...this.#workers].filter((worker) => worker.isReady && !worker.isLeaving)
+    return [...this.#workers].filter(({ isReady, isLeaving, child }) => isReady && !isLeaving && child.connected)
   }
 
   #handOver(socket: Socket): void {
@@ -141,8 +141,9 @@ export class Primary {
     }
     const message: ToWorker = { type: 'connection' }
     worker.child.send(message, socket, { keepOpen: false }, (fault) => {
-      // The worker died with the connection still in our hands: another one takes it.
-      if (fault !== null && !socket.destroyed) this.#handOver(socket)
+      // The worker died with the connection still in our hands: another one takes it. Not within this turn: the news of
+      // the death arrives by the event loop, which tries without a pause would never let run.
+      if (fault !== null && !socket.destroyed) setImmediate(() => this.#handOver(socket))
     })
   }
 
