@@ -10,7 +10,7 @@ import { acceptLink, asksForLink } from '../runtime/link/upgrade.ts'
 import type { Logger } from '../runtime/log.ts'
 import { connectRedis, whenRedisReady } from '../runtime/redis.ts'
 import { Sealer } from '../runtime/seal.ts'
-import { ServiceTokenCodec } from '../runtime/service-token.ts'
+import { SERVICE_TOKEN_HEADER, ServiceTokenCodec } from '../runtime/service-token.ts'
 import { DirectoryReader } from '../tenancy/directory-reader.ts'
 import { LastKnownGood } from '../tenancy/last-known-good.ts'
 import { RequestContextCodec } from '../tenancy/request-context.ts'
@@ -19,6 +19,7 @@ import { makeApp } from './app.ts'
 import { Catalogues } from './catalogue/catalogues.ts'
 import type { BackendConfig } from './config.ts'
 import { type PoolLimits, Servers } from './postgres/servers.ts'
+import { startRealtime } from './realtime/start-realtime.ts'
 import { RequestContexts } from './request-contexts.ts'
 import { Rest } from './rest/rest.ts'
 import { openBlobStore } from './storage/config.ts'
@@ -58,11 +59,12 @@ export async function startBackend(options: {
   })
   // Without Redis we serve what the last-known-good copies tell.
   await whenRedisReady(redis, REDIS_WAIT_MS).catch((fault) => log.warn({ err: fault }, 'starting without Redis'))
+  const lastKnownGood = new LastKnownGood(join(config.AERODB_DATA_DIR, 'directory'), log)
   const directory = new DirectoryReader<ServerRecord>({
     kind: 'server',
     redis,
     subscriber,
-    lastKnownGood: new LastKnownGood(join(config.AERODB_DATA_DIR, 'directory'), log),
+    lastKnownGood,
     parse: parseServerRecord,
     versionOf: (record) => record.version,
     maxEntries: 20_000,
@@ -73,15 +75,19 @@ export async function startBackend(options: {
   lifecycle.onStop('directory', () => directory.stop())
 
   const catalogues = new Catalogues(config.AERODB_BACKEND_SCHEMA_CACHE_BYTES)
+  const sealer = new Sealer(config.AERODB_ENCRYPTION_KEYS)
   const servers = new Servers({
     directory,
-    sealer: new Sealer(config.AERODB_ENCRYPTION_KEYS),
+    sealer,
     limits: POOL_LIMITS,
     maxConnectionsPerServer: config.AERODB_BACKEND_MAX_CONNECTIONS,
     statementTimeoutMs: config.AERODB_BACKEND_STATEMENT_TIMEOUT_MS,
     ddlStatementTimeoutMs: 30_000,
     idleServerMs: 120_000,
-    onSchemaChange: (server, schema) => catalogues.drop(server, schema),
+    onSchemaChange: (server, schema) => {
+      catalogues.drop(server, schema)
+      realtime.schemaChanged(server, schema)
+    },
     onGap: (server) => catalogues.dropServer(server),
     log,
   })
@@ -92,6 +98,21 @@ export async function startBackend(options: {
   lifecycle.onStop('shipper', () => shipper.close())
   const usage = openSpool({ directory: spoolDirectory, log })
   lifecycle.onStop('spool', () => usage.close())
+  const codec = new RequestContextCodec(config.AERODB_INTERNAL_SECRET)
+  const realtime = startRealtime({
+    contexts: codec,
+    servers,
+    directory,
+    sealer,
+    usage,
+    redisUrls: config.AERODB_REDIS_URL,
+    redis,
+    announcements: subscriber,
+    lastKnownGood,
+    allowPrivateJwks: config.AERODB_WEBHOOK_ALLOW_PRIVATE,
+    lifecycle,
+    log,
+  })
   const sampler = new StorageSampler({ servers, usage, clock: systemClock, log })
   sampler.start()
   lifecycle.onStop('sampler', () => sampler.stop())
@@ -107,14 +128,20 @@ export async function startBackend(options: {
   })
   lifecycle.onStop('storage', () => storage.close())
 
-  const contexts = new RequestContexts(new RequestContextCodec(config.AERODB_INTERNAL_SECRET), systemClock)
+  const contexts = new RequestContexts(codec, systemClock)
+  const services = new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET)
   const app = makeApp({
     contexts,
     servers,
     catalogues,
     rest: new Rest({ catalogues, limits: { maxRows: config.AERODB_BACKEND_MAX_ROWS, aggregates: true } }),
     gate: new StorageGate(),
-    storage: storageListener(storage, (headers) => contexts.read(headers).context),
+    storage: storageListener(
+      storage,
+      (headers) => contexts.read(headers).context,
+      (headers) => services.verify(String(headers[SERVICE_TOKEN_HEADER]), systemClock.nowMs()) === 'control',
+    ),
+    realtime,
     maxBodyBytes: config.AERODB_BACKEND_MAX_BODY_BYTES,
     log,
   })
@@ -123,7 +150,10 @@ export async function startBackend(options: {
     { keepAliveTimeout: 75_000, headersTimeout: 60_000, requestTimeout: 0, maxHeaderSize: 65_536 },
     app.listener,
   )
-  const links = acceptLinks(server, app.link, new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET))
+  const links = acceptLinks(server, app.link, services)
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    if (!asksForLink(request)) realtime.handleUpgrade(request, socket, head)
+  })
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject)
     server.listen(config.AERODB_BACKEND_PORT, config.AERODB_BACKEND_HOST, resolve)
@@ -133,6 +163,8 @@ export async function startBackend(options: {
     server.closeIdleConnections()
     await Promise.all([closed, ...[...links].map((link) => link.drain())])
   })
+  // Stopped before the HTTP server, which waits for open sockets.
+  lifecycle.onStop('realtime', () => realtime.stop())
   const { port } = server.address() as AddressInfo
   return { url: `http://${config.AERODB_BACKEND_HOST}:${port}` }
 }

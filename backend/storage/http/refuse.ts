@@ -19,7 +19,8 @@ export function refuse(request: IncomingMessage, response: ServerResponse, fault
   const problem = asStorageProblem(fault)
   for (const name of response.getHeaderNames()) if (name !== 'tus-resumable') response.removeHeader(name)
   const body = JSON.stringify(storageErrorBody(problem, requestId))
-  const staysOpen = request.complete || Number(request.headers['content-length'] ?? Number.NaN) <= DRAIN_BYTES
+  const { 'content-length': length, 'transfer-encoding': coding } = request.headers
+  const staysOpen = request.complete || (coding === undefined && Number(length ?? 0) <= DRAIN_BYTES)
   response.writeHead(problem.status, {
     ...problem.headers,
     'Content-Type': PROBLEM_CONTENT_TYPE,
@@ -30,9 +31,10 @@ export function refuse(request: IncomingMessage, response: ServerResponse, fault
   })
   response.end(request.method === 'HEAD' ? undefined : body)
   if (request.complete) return
+  request.on('error', () => {})
+  request.resume()
+  if (staysOpen) return
   const timer = setTimeout(() => request.destroy(), LINGER_MS)
   timer.unref()
   request.once('close', () => clearTimeout(timer))
-  request.on('error', () => {})
-  request.resume()
 }
