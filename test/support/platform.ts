@@ -116,18 +116,24 @@ export class TestPlatform {
     return this.#endpoints
   }
 
-  /** Ctrl-C, and waits until every process of it is gone. */
+  /** Ends the launcher and waits until it is gone; one that does not end is killed, so that nothing outlives the test. */
   async stop(signal: NodeJS.Signals = 'SIGTERM'): Promise<number | null> {
     const child = this.#child
-    this.#child = undefined
     this.#endpoints = undefined
     if (child?.pid === undefined) return null
-    const exited = new Promise<number | null>((resolve) => {
-      if (child.exitCode !== null || child.signalCode !== null) resolve(child.exitCode)
-      else child.once('exit', (code) => resolve(code))
+    const { pid } = child
+    const isGone = () => child.exitCode !== null || child.signalCode !== null
+    const exited = new Promise<void>((resolve) => {
+      if (isGone()) resolve()
+      else child.once('exit', () => resolve())
     })
-    if (child.exitCode === null) child.kill(signal)
-    return exited
+    if (!isGone()) child.kill(signal)
+    // npm, the bootstrap and the launcher are one process group; the services follow their launcher.
+    const deadline = setTimeout(() => process.kill(-pid, 'SIGKILL'), 45_000)
+    await exited
+    clearTimeout(deadline)
+    this.#child = undefined
+    return child.exitCode
   }
 
   /** Stops it and removes its folder. */
