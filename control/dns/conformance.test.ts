@@ -35,7 +35,7 @@ describe.each([
     (...hosts: DnsHost[]) =>
     async () =>
       hosts
-  const nothing = { created: 0, changed: 0, removed: 0, conflicts: [], failures: [] }
+  const nothing = { created: 0, changed: 0, removed: 0, heldBack: 0, conflicts: [], failures: [] }
 
   beforeAll(async () => {
     peer = await startPeer()

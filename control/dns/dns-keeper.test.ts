@@ -125,6 +125,22 @@ test('what a killed process left behind is repaired on the next start, also when
   await vi.waitFor(() => expect(keeper.status.lastReport).toMatchObject({ created: 1, removed: 1 }))
 })
 
+test('an empty tenants’ table does not take every name off the net; tenants that are deleted still go one by one', async () => {
+  const { driver, tenants, keeper, resolves, create } = setUp()
+  const labels = Array.from({ length: 20 }, (_, i) => `tenant-${i}`)
+  for (const label of labels) {
+    create(label)
+    await keeper.changed(label)
+  }
+  tenants.clear()
+  keeper.start()
+  await vi.waitFor(() => expect(keeper.status.lastReport).toMatchObject({ removed: 0, heldBack: 20 }))
+  expect(labels.every(resolves)).toBe(true)
+  expect(driver.zone.size).toBe(40)
+  for (const label of labels) await keeper.changed(label)
+  expect(driver.zone.size).toBe(0)
+})
+
 test('pauses grow to their bound and never vanish', () => {
   fc.assert(
     fc.property(fc.nat(100), fc.double({ min: 0, max: 1, noNaN: true }), (attempt, random) => {

@@ -133,6 +133,11 @@ export class DnsKeeper {
       const report = await dns.reconcile(() => source.listHosts())
       const { conflicts, failures, ...counts } = report
       const isNews = counts.created + counts.changed + counts.removed + conflicts.length + failures.length > 0
+      if (counts.heldBack > 0)
+        log.error(
+          counts,
+          'DNS records of most tenants have no tenant any more: none was removed. Is it the right database?',
+        )
       if (isNews) log.info({ ...counts, conflicts, failed: failures.map(({ host }) => host) }, 'DNS was compared')
       this.#lastReport = report
       this.#lastFault = failures[0]?.fault.message

@@ -10,9 +10,17 @@ export type ReconcileReport = {
   changed: number
   removed: number
   unchanged: number
+  /** Orphans that were left in place, because there were suspiciously many (`MAX_QUIET_REMOVALS`). */
+  heldBack: number
   conflicts: readonly Conflict[]
   failures: readonly HostFailure[]
 }
+
+/**
+ * Tenants' records go with the tenants, one by one. A comparison that finds more orphans than this, and more than half of what
+ * is ours, more likely asked the wrong table (a restored or an empty database): it removes none of them.
+ */
+const MAX_QUIET_REMOVALS = 10
 
 /** The tenants' records at one provider. */
 export class TenantDns {
@@ -45,9 +53,12 @@ export class TenantDns {
   async reconcile(listDesired: () => Promise<readonly DnsHost[]>): Promise<ReconcileReport> {
     const observed = await this.#driver.list()
     const plan = planChanges(this.#policy, await listDesired(), observed)
+    const orphans = plan.hosts.filter((planned) => planned.reason === 'orphaned').length
+    const isSuspicious = orphans > MAX_QUIET_REMOVALS && orphans > plan.unchanged + plan.hosts.length - orphans
+    const hosts = isSuspicious ? plan.hosts.filter((planned) => planned.reason !== 'orphaned') : plan.hosts
     const done: PlannedHost[] = []
     const failures: HostFailure[] = []
-    for (const batch of batchesOf(plan.hosts, this.#driver.maxChanges)) {
+    for (const batch of batchesOf(hosts, this.#driver.maxChanges)) {
       try {
         await this.#driver.apply(changesOf(batch))
         done.push(...batch)
@@ -66,6 +77,7 @@ export class TenantDns {
       changed: count('wrong'),
       removed: count('orphaned'),
       unchanged: plan.unchanged,
+      heldBack: isSuspicious ? orphans : 0,
       conflicts: plan.conflicts,
       failures,
     }

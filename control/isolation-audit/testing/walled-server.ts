@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { findFreePort } from '../../../runtime/free-port.ts'
@@ -17,6 +17,7 @@ export class WalledServer {
   readonly pool: PostgresPool
   readonly #server: PostgresServer
   readonly #directory: string
+  #hba: string | undefined
 
   constructor(server: PostgresServer, directory: string) {
     this.#server = server
@@ -88,6 +89,13 @@ export class WalledServer {
       const owner = 'set local event_triggers = off; set local role aerodb_ddl'
       await this.pool.query(`begin; ${owner}; ${statements.join(';')}; commit`)
     }
+  }
+
+  /** Puts one line below what `pg_hba.conf` had at first; the view of it reads the file itself. */
+  async appendHba(line: string): Promise<void> {
+    const file = join(this.#directory, 'postgres', 'pg_hba.conf')
+    this.#hba ??= await readFile(file, 'utf8')
+    await writeFile(file, `${this.#hba}\n${line}\n`)
   }
 
   /** The administrator's. */
