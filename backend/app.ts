@@ -13,6 +13,9 @@ import { readBody } from './http-body.ts'
 import { makeLinkHandler, type RequestHead } from './link.ts'
 import { contextStatement } from './postgres/principal.ts'
 import type { Servers } from './postgres/servers.ts'
+import { broadcastApi } from './realtime/broadcast-api.ts'
+import { BROADCAST_PATH } from './realtime/http-broadcast.ts'
+import type { Realtime } from './realtime/realtime.ts'
 import type { RequestContexts, TenantVariables } from './request-contexts.ts'
 import type { RestResponse } from './rest/respond/rest-response.ts'
 import type { Rest, RunStatement } from './rest/rest.ts'
@@ -29,6 +32,7 @@ export type AppOptions = {
   gate: StorageGate
   /** Answers `/storage/v1`. */
   storage: RequestListener
+  realtime: Realtime
   maxBodyBytes: number
   log: Logger
 }
@@ -67,7 +71,7 @@ function isRest(url: string): boolean {
   return url.startsWith(REST) && (url.length === REST.length || '/?'.includes(url.charAt(REST.length)))
 }
 
-function makeHonoApp({ contexts, servers, catalogues, log }: AppOptions) {
+function makeHonoApp({ contexts, servers, catalogues, realtime, maxBodyBytes, log }: AppOptions) {
   const app = new Hono<{ Variables: TenantVariables }>()
   renderProblems(app)
   app.use(requestIdMiddleware(log))
@@ -81,6 +85,7 @@ function makeHonoApp({ contexts, servers, catalogues, log }: AppOptions) {
     '/schema/v1',
     schemaApi(async ({ server, principal }) => new Collections(catalogues, await servers.find(server), principal)),
   )
+  app.route(BROADCAST_PATH, broadcastApi(realtime, maxBodyBytes))
   return app
 }
 

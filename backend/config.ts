@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { port, readConfig, secret, urlList, wholeNumber } from '../runtime/config.ts'
+import { flag, port, readConfig, secret, urlList, wholeNumber } from '../runtime/config.ts'
 import { LOG_LEVELS } from '../runtime/log.ts'
 import { storageConfigShape } from './storage/config.ts'
 
@@ -25,6 +25,8 @@ const schema = z.object({
   AERODB_BACKEND_MAX_ROWS: wholeNumber(1, 1_000_000).default(10_000),
   /** Memory for tenants' schema caches. */
   AERODB_BACKEND_SCHEMA_CACHE_BYTES: wholeNumber(1_000_000).default(128_000_000),
+  /** Lets a tenant's JWKS URL point at a private address (development). */
+  AERODB_WEBHOOK_ALLOW_PRIVATE: flag.default(false),
   ...storageConfigShape,
 })
 export type BackendConfig = z.output<typeof schema>
