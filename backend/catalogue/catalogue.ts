@@ -57,6 +57,8 @@ export type CallableFunction = {
 
 /** What a tenant's schema holds, without what is ours. */
 export type Catalogue = {
+  /** Of this reading of the catalogue; a later one has another. */
+  id: number
   schema: string
   relations: ReadonlyMap<string, Relation>
   foreignKeys: readonly ForeignKey[]

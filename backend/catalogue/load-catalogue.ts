@@ -143,6 +143,8 @@ export function loadCatalogueStatement(schema: string): Statement {
   return { text: LOAD, values: [schema] }
 }
 
+let nextId = 1
+
 /** Reads what `loadCatalogueStatement` gave. */
 export function parseCatalogue(schema: string, text: string): Catalogue {
   const document = documentSchema.parse(JSON.parse(text))
@@ -157,6 +159,7 @@ export function parseCatalogue(schema: string, text: string): Catalogue {
     })
   }
   return {
+    id: nextId++,
     schema,
     relations,
     foreignKeys: document.foreignKeys.filter(

@@ -1,7 +1,9 @@
+import type { Socket } from 'node:net'
 import pg from 'pg'
 import { PreparedStatements } from './prepared-statements.ts'
 import type { Outcome, Statement } from './statement.ts'
 import { TransactionQuery } from './transaction-query.ts'
+import { WireWriter } from './wire-writer.ts'
 
 export type ConnectionTarget = {
   host: string
@@ -27,6 +29,7 @@ const ANSWER_GRACE_MS = 5_000
 export class Connection {
   readonly #client: pg.Client
   readonly #prepared: PreparedStatements
+  readonly #writer: WireWriter
   readonly #answerTimeoutMs: number
   readonly #onLost: (fault: Error) => void
   /** Tags of the transactions in flight, oldest first. */
@@ -40,6 +43,10 @@ export class Connection {
   private constructor(client: pg.Client, options: ConnectionOptions) {
     this.#client = client
     this.#prepared = new PreparedStatements(options.maxPreparedStatements)
+    this.#writer = new WireWriter((bytes) => {
+      const stream = streamOf(client)
+      if (stream.writable) stream.write(bytes)
+    })
     this.#answerTimeoutMs = options.statementTimeoutMs + ANSWER_GRACE_MS
     this.#onLost = options.onLost
     client.on('error', (fault) => this.#lose(fault))
@@ -84,7 +91,7 @@ export class Connection {
     if (this.#inFlight === 0) this.#startHead()
     this.#inFlight += 1
     this.#client.query(
-      new TransactionQuery(statements, this.#prepared, (fault, outcome) => {
+      new TransactionQuery(statements, this.#prepared, this.#writer, (fault, outcome) => {
         this.#inFlight -= 1
         if (this.#inFlight === 0) this.idleSinceMs = performance.now()
         this.#startHead()
@@ -96,6 +103,7 @@ export class Connection {
   async end(): Promise<void> {
     this.#ending = true
     clearInterval(this.#watchdog)
+    this.#writer.flush()
     await this.#client.end()
   }
 
@@ -108,7 +116,7 @@ export class Connection {
         clearInterval(this.#watchdog)
         this.#watchdog = undefined
       } else if (performance.now() - this.#headSinceMs > this.#answerTimeoutMs) {
-        destroyStream(this.#client)
+        streamOf(this.#client).destroy()
       }
     }, 1_000).unref()
   }
@@ -118,12 +126,12 @@ export class Connection {
     if (this.#lost) return
     this.#lost = true
     if (!this.#ending) {
-      destroyStream(this.#client)
+      streamOf(this.#client).destroy()
       this.#onLost(fault)
     }
   }
 }
 
-function destroyStream(client: pg.Client): void {
-  ;(client.connection as unknown as { stream: { destroy(): void } }).stream.destroy()
+function streamOf(client: pg.Client): Socket {
+  return (client.connection as unknown as { stream: Socket }).stream
 }

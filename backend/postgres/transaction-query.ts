@@ -1,16 +1,7 @@
 import pg from 'pg'
 import type { PreparedStatements } from './prepared-statements.ts'
 import type { Outcome, Statement, TextRow } from './statement.ts'
-
-/** The part of pg's connection that we send with. */
-type Wire = {
-  stream: { cork(): void; uncork(): void }
-  parse(message: { name: string; text: string; types: readonly number[] }): void
-  bind(message: { statement: string; values: readonly (string | null)[] }): void
-  execute(message: undefined): void
-  close(message: { type: 'S'; name: string }): void
-  sync(): void
-}
+import type { WireWriter } from './wire-writer.ts'
 
 /**
  * Several statements sent under one Sync: one round trip, and (PostgreSQL 55.2.4, "Pipelining") one implicit transaction,
@@ -20,6 +11,7 @@ type Wire = {
 export class TransactionQuery {
   readonly #statements: readonly Statement[]
   readonly #prepared: PreparedStatements
+  readonly #writer: WireWriter
   readonly #done: (fault: Error | undefined, outcome: Outcome) => void
   /** Names whose Parse travels with this query. */
   readonly #parsing: { text: string; name: string }[] = []
@@ -32,30 +24,30 @@ export class TransactionQuery {
   constructor(
     statements: readonly Statement[],
     prepared: PreparedStatements,
+    writer: WireWriter,
     done: (fault: Error | undefined, outcome: Outcome) => void,
   ) {
     this.#statements = statements
     this.#prepared = prepared
+    this.#writer = writer
     this.#done = done
   }
 
-  submit(wire: Wire): null {
-    wire.stream.cork()
-    for (const name of this.#prepared.takeClosing()) wire.close({ type: 'S', name })
+  submit(): null {
+    const writer = this.#writer
+    for (const name of this.#prepared.takeClosing()) writer.close(name)
     for (const statement of this.#statements) {
       const use = this.#prepared.use(statement.text)
       // An eviction must reach the server before the new name does, so the number of names stays bounded there too.
-      for (const name of this.#prepared.takeClosing()) wire.close({ type: 'S', name })
+      for (const name of this.#prepared.takeClosing()) writer.close(name)
       if (use.parse) {
-        wire.parse({ name: use.name, text: statement.text, types: [] })
+        writer.parse(use.name, statement.text)
         if (use.name !== '') this.#parsing.push({ text: statement.text, name: use.name })
       }
-      wire.bind({ statement: use.name, values: statement.values })
-      wire.execute(undefined)
+      writer.bind(use.name, statement.values)
+      writer.execute()
     }
-    wire.sync()
-    // Transactions of one event-loop turn leave in one write.
-    process.nextTick(() => wire.stream.uncork())
+    writer.sync()
     return null
   }
 

@@ -174,3 +174,29 @@ test('every operator of the grammar reaches Postgres', async () => {
   expect(await count('id=eq(any).{1,2}')).toBe(2)
   expect(await count('slug=isdistinct.one')).toBe(1)
 })
+
+test('a read that was planned before binds its own values, in whatever order they come', async () => {
+  const ids = async (query: string) => {
+    const answer = await backend.call(acme, `/rest/v1/todos?select=id&order=id&${query}`)
+    return [answer.status, (answer.json as { id: number }[]).map((row) => row.id)]
+  }
+  await backend.call(acme, '/rest/v1/todos?id=gt.0', { method: 'DELETE' })
+  await backend.call(acme, '/rest/v1/todos', {
+    body: [10, 11, 12, 13].map((id) => ({ id, title: `t${id}`, slug: `s${id}`, done: id > 11 })),
+  })
+  for (let round = 0; round < 3; round++) {
+    expect(await ids('id=eq.10')).toEqual([200, [10]])
+    expect(await ids('id=eq.11')).toEqual([200, [11]])
+    expect(await ids('id=gte.11&title=neq.t12')).toEqual([200, [11, 13]])
+    expect(await ids('id=gte.13&title=neq.t10')).toEqual([200, [13]])
+    expect(await ids('title=neq.t13&id=gte.12')).toEqual([200, [12]])
+    expect(await ids('id=not.eq.10&or=(done.is.true,slug.eq.s11)')).toEqual([200, [11, 12, 13]])
+    expect(await ids('id=not.eq.11&or=(done.is.true,slug.eq.s11)')).toEqual([200, [12, 13]])
+    const counted = await backend.call(acme, `/rest/v1/todos?id=gt.${10 + round}`, {
+      headers: { prefer: 'count=exact' },
+    })
+    expect(counted.headers.get('content-range')).toBe(round === 3 ? '*/0' : `0-${2 - round}/${3 - round}`)
+    expect(counted.headers.get('content-location')).toBe(`/todos?id=gt.${10 + round}`)
+    expect((await backend.call(acme, '/rest/v1/todos?id=eq.x')).status).toBe(400)
+  }
+})

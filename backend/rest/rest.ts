@@ -8,6 +8,7 @@ import type { Outcome, Statement } from '../postgres/statement.ts'
 import { findRelation, UnknownNameError } from './plan/names.ts'
 import type { ReadLimits } from './plan/plan-read.ts'
 import { planRequest, type RequestPlan } from './plan/plan-request.ts'
+import { fill, type ReadShape, ReadTemplates, readShape } from './read-templates.ts'
 import { parseRequest, type RawRequest, type RestRequest } from './request/rest-request.ts'
 import { fromDatabaseError } from './respond/database-error.ts'
 import { describeApi } from './respond/openapi.ts'
@@ -41,6 +42,7 @@ const STALE_CATALOGUE = new Set(['42703', '42P01', '42704'])
  */
 export class Rest {
   readonly #options: RestOptions
+  readonly #templates = new ReadTemplates()
 
   constructor(options: RestOptions) {
     this.#options = options
@@ -48,10 +50,14 @@ export class Rest {
 
   async handle(raw: RawRequest, scope: RestScope): Promise<RestResponse> {
     try {
-      const request = parseRequest(raw)
+      const parameters = [...new URLSearchParams(raw.search)]
+      const shape = readShape(raw, parameters)
+      const repeated = shape === undefined ? undefined : await this.#repeat(raw, shape, scope)
+      if (repeated !== undefined) return repeated
+      const request = parseRequest(raw, parameters)
       if (request.target.kind === 'root') return await this.#describe(request, scope)
       if (request.method === 'OPTIONS') return await this.#allow(request, scope)
-      const { plan, outcome } = await this.#planAndExecute(request, scope)
+      const { plan, outcome } = await this.#planAndExecute(request, shape, scope)
       switch (plan.kind) {
         case 'read':
           return respondToRead(raw, request, plan, outcome)
@@ -65,28 +71,52 @@ export class Rest {
     }
   }
 
+  /** Answers a read whose shape was planned before on the catalogue of now; `undefined` when it has to be planned. */
+  async #repeat(raw: RawRequest, shape: ReadShape, scope: RestScope): Promise<RestResponse | undefined> {
+    const catalogue = this.#options.catalogues.peek(scope.server, scope.principal.schema)
+    const template = catalogue === undefined ? undefined : this.#templates.find(catalogue, shape)
+    if (template === undefined) return undefined
+    let outcome: Outcome
+    try {
+      outcome = await scope.run(fill(template, shape), 'read')
+    } catch (fault) {
+      if (mayBeStale(fault)) return undefined
+      throw fault
+    }
+    return respondToRead(raw, { ...template.request, parameters: shape.parameters }, template.plan, outcome)
+  }
+
   /** Plans on the cached catalogue; where that does not know a name, or Postgres does not, once more on a fresh one. */
-  async #planAndExecute(request: RestRequest, scope: RestScope): Promise<{ plan: RequestPlan; outcome: Outcome }> {
+  async #planAndExecute(
+    request: RestRequest,
+    shape: ReadShape | undefined,
+    scope: RestScope,
+  ): Promise<{ plan: RequestPlan; outcome: Outcome }> {
     const { catalogues } = this.#options
     const cached = catalogues.peek(scope.server, scope.principal.schema)
     if (cached !== undefined) {
       try {
-        return await this.#attempt(cached, request, scope)
+        return await this.#attempt(cached, request, shape, scope)
       } catch (fault) {
         if (!mayBeStale(fault)) throw fault
       }
     }
-    return this.#attempt(await catalogues.getFresh(scope.server, scope.principal), request, scope)
+    return this.#attempt(await catalogues.getFresh(scope.server, scope.principal), request, shape, scope)
   }
 
   async #attempt(
     catalogue: Catalogue,
     request: RestRequest,
+    shape: ReadShape | undefined,
     scope: RestScope,
   ): Promise<{ plan: RequestPlan; outcome: Outcome }> {
     const plan = await this.#estimate(request, planRequest(catalogue, request, this.#options.limits), scope)
     const statement = renderRequest(catalogue.schema, plan, request.accept, request.preferences)
-    return { plan, outcome: await scope.run(statement, accessOf(plan)) }
+    const outcome = await scope.run(statement, accessOf(plan))
+    if (plan.kind === 'read' && shape !== undefined && plan.estimatedTotal === undefined)
+      if (request.preferences.count !== 'estimated')
+        this.#templates.keep(catalogue, shape, { request, plan, statement })
+    return { plan, outcome }
   }
 
   async #describe(request: RestRequest, scope: RestScope): Promise<RestResponse> {

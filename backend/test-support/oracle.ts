@@ -90,6 +90,12 @@ export class Oracle {
     return { ours, theirs }
   }
 
+  /** Sends a read to the backend only. */
+  async askOurs(request: OracleRequest): Promise<Seen> {
+    const context = signContext(this.tenant, { role: 'anon', isolation: 'database' })
+    return this.#see(`${this.backend.url}/rest/v1`, request, { [CONTEXT_HEADER]: context })
+  }
+
   async #see(base: string, request: OracleRequest, headers: Record<string, string>): Promise<Seen> {
     const response = await fetch(`${base}${request.path}`, {
       method: request.method ?? 'GET',

@@ -70,7 +70,14 @@ export type SearchOperator = keyof typeof SEARCH_FUNCTIONS
 export type IsValue = 'null' | 'not_null' | 'true' | 'false' | 'unknown'
 
 export type Operation =
-  | { kind: 'binary'; operator: BinaryOperator; quantifier?: 'any' | 'all'; value: string }
+  | {
+      kind: 'binary'
+      operator: BinaryOperator
+      quantifier?: 'any' | 'all'
+      value: string
+      /** The query parameter that the value is the rest of, where another value would change nothing else. */
+      parameter?: number
+    }
   | { kind: 'in'; values: readonly string[] }
   | { kind: 'is'; value: IsValue }
   | { kind: 'search'; operator: SearchOperator; config?: string; value: string }

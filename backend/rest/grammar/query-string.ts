@@ -4,6 +4,7 @@ import { Cursor } from './cursor.ts'
 import { parseJsonPath } from './field.ts'
 import { parseLogic, parseOperation } from './filter.ts'
 import { parseOrder } from './order.ts'
+import { plainFilterPrefix } from './plain-filter.ts'
 import { parseSelect } from './select.ts'
 
 /** More parameters than this are not a query but an attack on the planner. */
@@ -21,7 +22,7 @@ export function parseQueryString(parameters: readonly (readonly [string, string]
   const orders: At<readonly OrderTerm[]>[] = []
   const limits: At<number>[] = []
   const offsets: At<number>[] = []
-  for (const [key, value] of parameters) {
+  for (const [i, [key, value]] of parameters.entries()) {
     const { path, word } = splitKey(key)
     if (key === 'select') select = parseSelect(value)
     else if (key === 'columns') columns = parseNames(value, 'columns parameter')
@@ -34,7 +35,9 @@ export function parseQueryString(parameters: readonly (readonly [string, string]
       conditions.push({ path: negated ? path.slice(0, -1) : path, value: parseLogic(word, negated, value) })
     } else {
       const target = parseFilterKey(key)
-      const filter = { field: target.value, ...parseOperation(value) }
+      const { negated, operation } = parseOperation(value)
+      const isPlain = operation.kind === 'binary' && plainFilterPrefix(key, value) !== undefined
+      const filter = { field: target.value, negated, operation: isPlain ? { ...operation, parameter: i } : operation }
       conditions.push({ path: target.path, value: { kind: 'filter', filter } })
     }
   }

@@ -37,10 +37,9 @@ export type RestRequest = {
 const WRITES = new Set(['POST', 'PATCH', 'PUT'])
 
 /** Parses everything that a request says. @throws RestError. */
-export function parseRequest(raw: RawRequest): RestRequest {
+export function parseRequest(raw: RawRequest, parameters: RestRequest['parameters']): RestRequest {
   const target = parsePath(raw.path)
   checkProfile(raw)
-  const parameters = [...new URLSearchParams(raw.search)]
   const isRead = raw.method === 'GET' || raw.method === 'HEAD'
   const query = parseQueryString(target.kind === 'relation' ? parameters : [])
   return {

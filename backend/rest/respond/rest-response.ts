@@ -154,7 +154,10 @@ function contentRange(lower: number, upper: number, total: number | undefined): 
 
 function contentLocation(raw: RawRequest, request: RestRequest): string {
   if (request.parameters.length === 0) return raw.path
-  const sorted = request.parameters.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
+  const sorted =
+    request.parameters.length === 1
+      ? request.parameters
+      : request.parameters.toSorted(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0))
   return `${raw.path}?${sorted.map(([name, value]) => `${encode(name)}=${encode(value)}`).join('&')}`
 }
 
@@ -169,8 +172,11 @@ function location(request: RestRequest, primaryKey: readonly string[], keyText: 
   return `/${encodeURIComponent(name)}?${filters.join('&')}`
 }
 
+const UNRESERVED = /^[A-Za-z0-9._~-]*$/
+
 /** Percent-encoding as in PostgREST's URLs: everything but unreserved characters. */
 function encode(text: string): string {
+  if (UNRESERVED.test(text)) return text
   return encodeURIComponent(text.toWellFormed()).replaceAll(
     /[!'()*]/g,
     (character) => `%${character.charCodeAt(0).toString(16).toUpperCase()}`,

@@ -56,7 +56,10 @@ function renderOperation(
     }
     case 'binary': {
       const isPattern = operation.operator === 'like' || operation.operator === 'ilike'
-      const value = builder.bind(isPattern ? operation.value.replaceAll('*', '%') : operation.value)
+      const value = builder.bind(
+        isPattern ? operation.value.replaceAll('*', '%') : operation.value,
+        operation.parameter,
+      )
       const right = operation.quantifier === undefined ? value : `${operation.quantifier} (${value})`
       return `(${column} ${BINARY_OPERATORS[operation.operator]} ${right})`
     }

@@ -11,6 +11,9 @@ import { renderMutation, WRITTEN } from './render-mutation.ts'
 import { columnsRead, renderRows, renderRowsOf, renderUnranged } from './render-read.ts'
 import { SqlBuilder } from './sql-builder.ts'
 
+/** A statement, and which of its values are those of plain filters. */
+export type RenderedStatement = Statement & { slots: readonly { at: number; parameter: number }[] }
+
 /**
  * The statement of a plan. It gives one row: the total (or null), the number of rows of the page, the values of the primary
  * key of a single written row (or null), the body as text, and
@@ -21,7 +24,7 @@ export function renderRequest(
   plan: RequestPlan,
   accept: MediaType,
   preferences: Preferences,
-): Statement {
+): RenderedStatement {
   const builder = new SqlBuilder(schema)
   const text =
     plan.kind === 'read'
@@ -29,7 +32,7 @@ export function renderRequest(
       : plan.kind === 'call'
         ? renderCall(builder, plan, accept, preferences)
         : mutationText(builder, plan, accept, preferences)
-  return { text, values: builder.values }
+  return { text, values: builder.values, slots: builder.slots }
 }
 
 /** Asks Postgres for its plan of the rows that `read` gives without its range. */
