@@ -20,6 +20,8 @@ import { keepClosingMonths } from './month-closer.ts'
 import { RedisUsageStream } from './redis-stream.ts'
 import { Sink } from './sink.ts'
 import { keepWatchingSpend, SpendWatch } from './spend.ts'
+import { keepPushing, StripeSync } from './stripe/stripe-sync.ts'
+import { makeStripe, stripeWebhookRoutes } from './stripe/stripe-webhook.ts'
 import { UsageStore } from './usage-store.ts'
 
 const configSchema = z.object({
@@ -32,6 +34,10 @@ const configSchema = z.object({
   AERODB_PLAN_CATALOGUE: z.string().min(1).optional(),
   /** A JSON file: who sends the invoices (name, address, email, tax_id, website, payment_days, payment_note). */
   AERODB_INVOICE_SELLER: z.string().min(1).optional(),
+  /** Stripe is off without a key. */
+  AERODB_STRIPE_SECRET_KEY: z.string().min(1).optional(),
+  AERODB_STRIPE_WEBHOOK_SECRET: z.string().min(1).optional(),
+  AERODB_STRIPE_API_BASE: url('http:', 'https:').optional(),
 })
 
 await serviceMain(
@@ -81,9 +87,17 @@ await serviceMain(
     const spend = new SpendWatch({ pool, billing, clock })
     lifecycle.onStop('spend', keepWatchingSpend(spend, log))
     lifecycle.onStop('invoices', keepClosingMonths(billing, clock, log))
+    const billingApp = billingRoutes({ pool, billing, spend, catalogue, clock })
+    if (config.AERODB_STRIPE_SECRET_KEY !== undefined) {
+      const stripe = makeStripe(config.AERODB_STRIPE_SECRET_KEY, config.AERODB_STRIPE_API_BASE)
+      lifecycle.onStop('stripe', keepPushing(new StripeSync({ stripe, pool, clock, log }), log))
+      const webhookSecret = config.AERODB_STRIPE_WEBHOOK_SECRET
+      if (webhookSecret !== undefined)
+        billingApp.route('/', stripeWebhookRoutes({ stripe, billing, webhookSecret, clock }))
+    }
     const app = makeApp({
       usage: new UsageStore(pool),
-      billing: billingRoutes({ pool, billing, spend, catalogue, clock }),
+      billing: billingApp,
       tokens: new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET),
       clock,
       log,
