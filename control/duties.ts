@@ -4,6 +4,7 @@ import type { MeteringClient } from './app/metering-client.ts'
 import type { ControlConfig } from './config.ts'
 import type { IsolationAudits } from './isolation-audit/isolation-audits.ts'
 import type { TenantSleep } from './provisioners/own-server/sleep.ts'
+import { followSpendEvents, tellPlanHistories } from './reconciler/billing-sync.ts'
 import { type Duty, forgetOld, purgeExpired, requeueAbandoned } from './reconciler/maintenance.ts'
 import { refreshStorage } from './reconciler/storage-refresh.ts'
 import type { PublishTouched } from './stores/change.ts'
@@ -32,6 +33,8 @@ export function listDuties(parts: {
       everyMs: 3_000,
       run: () => refreshStorage({ pool, publish, metering, catalogue }),
     },
+    { name: 'tell plan histories', everyMs: 1_000, run: () => tellPlanHistories(pool, metering) },
+    { name: 'follow spending', everyMs: 5_000, run: () => followSpendEvents(pool, publish, metering) },
     { name: 'forget what is over', everyMs: 600_000, run: () => forgetOld(pool) },
   ]
   const pauseAfterMs = config.AERODB_PAUSE_AFTER_SECONDS * 1_000

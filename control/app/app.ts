@@ -8,6 +8,7 @@ import { alertRoutes } from './alerts.ts'
 import { auditLogRoutes } from './audit-log.ts'
 import { requirePlatformKey } from './authentication.ts'
 import { backendRoutes } from './backends.ts'
+import { billingRoutes } from './billing.ts'
 import { resumeCreate } from './create-tenant.ts'
 import { mountDocs } from './docs.ts'
 import type { AppEnv, AppServices } from './environment.ts'
@@ -82,6 +83,7 @@ export function makeApp(
   app.route('/', grantedAccessRoutes(services))
   app.route('/', backendRoutes(services))
   app.route('/', webhookRoutes(services))
+  app.route('/', billingRoutes(services))
   app.route('/', alertRoutes(services))
   for (const routes of further) app.route('/', routes)
   return app

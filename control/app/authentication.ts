@@ -37,6 +37,7 @@ export const ACCESS = {
   tenantKeys: { see: ['owner', 'operator', 'viewer'], act: ['owner', 'operator'] },
   operations: { see: ['owner', 'operator', 'viewer'], act: [] },
   usage: { see: ['owner', 'operator', 'billing', 'viewer'], act: [] },
+  invoices: { see: ['owner', 'billing', 'viewer'], act: ['owner', 'billing'] },
   plans: { see: ['owner', 'operator', 'billing', 'viewer'], act: [] },
   platformKeys: { see: ['owner'], act: ['owner'] },
   auditLog: { see: ['owner', 'operator', 'viewer'], act: [] },

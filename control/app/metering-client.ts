@@ -3,7 +3,7 @@ import type { Clock } from '../../runtime/clock.ts'
 import { Problem } from '../../runtime/problem.ts'
 import { SERVICE_TOKEN_HEADER, type ServiceTokenCodec } from '../../runtime/service-token.ts'
 
-const TIMEOUT_MS = 5_000
+const TIMEOUT_MS = 15_000
 
 const storagePageSchema = z.object({
   data: z.array(
@@ -13,7 +13,16 @@ const storagePageSchema = z.object({
 })
 export type StoragePage = z.output<typeof storagePageSchema>
 
-/** Asks metering's internal API; every fault of it becomes a 503 `metering_unavailable`. */
+/** Statuses by which metering refuses what a caller of ours asked; every other one is between it and us. */
+const REFUSALS: readonly number[] = [400, 404, 406, 409, 422]
+const refusalSchema = z.object({
+  code: z.string(),
+  detail: z.string().optional(),
+  errors: z.array(z.object({ path: z.string(), message: z.string() })).optional(),
+})
+export type MeteringAnswer = { status: number; body: Record<string, unknown> }
+
+/** Asks metering's internal API; what is its own fault becomes a 503 `metering_unavailable`. */
 export class MeteringClient {
   readonly #url: string
   readonly #tokens: ServiceTokenCodec
@@ -44,21 +53,57 @@ export class MeteringClient {
     return storagePageSchema.parse(await this.#get(`/internal/v1/storage?${query}`))
   }
 
+  /**
+   * Sends a call on, with a JSON body where one is given.
+   * @throws Problem as metering refused it (4xx), or 503 when it is not there.
+   */
+  async send(method: 'GET' | 'POST' | 'PUT', path: string, body?: unknown): Promise<MeteringAnswer> {
+    const response = await this.#fetch(path, {
+      method,
+      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
+    })
+    return { status: response.status, body: z.record(z.string(), z.unknown()).parse(await response.json()) }
+  }
+
+  /** Fetches a document in whichever form `accept` asks for, as an answer of ours. */
+  async fetchDocument(path: string, accept: string, requestId: string): Promise<Response> {
+    const response = await this.#fetch(path, { headers: { accept } })
+    const headers = new Headers({ 'x-request-id': requestId, vary: 'Accept' })
+    for (const name of ['content-type', 'content-disposition']) {
+      const value = response.headers.get(name)
+      if (value !== null) headers.set(name, value)
+    }
+    return new Response(response.body, { status: response.status, headers })
+  }
+
   async #get(path: string): Promise<unknown> {
+    return (await this.#fetch(path)).json()
+  }
+
+  async #fetch(path: string, init: RequestInit = {}): Promise<Response> {
+    const headers = new Headers(init.headers)
+    headers.set(SERVICE_TOKEN_HEADER, this.#tokens.sign('control', this.#clock.nowMs()))
     let response: Response
     try {
       response = await fetch(this.#url + path, {
-        headers: { [SERVICE_TOKEN_HEADER]: this.#tokens.sign('control', this.#clock.nowMs()) },
+        ...init,
+        headers,
         signal: AbortSignal.timeout(TIMEOUT_MS),
         redirect: 'error',
       })
     } catch (fault) {
       throw unavailable(fault)
     }
+    if (response.ok) return response
     const text = await response.text()
-    if (response.status === 400) throw new Problem(400, 'validation_failed', { detail: readDetail(text) })
-    if (!response.ok) throw unavailable(new Error(`metering answered ${response.status}: ${text.slice(0, 500)}`))
-    return JSON.parse(text)
+    const refusal = REFUSALS.includes(response.status) ? readRefusal(text) : undefined
+    if (refusal === undefined)
+      throw unavailable(new Error(`metering answered ${response.status}: ${text.slice(0, 500)}`))
+    const { code, detail, errors } = refusal
+    throw new Problem(response.status, code, {
+      ...(detail === undefined ? {} : { detail }),
+      ...(errors === undefined ? {} : { errors }),
+    })
   }
 }
 
@@ -70,7 +115,10 @@ function unavailable(cause: unknown): Problem {
   })
 }
 
-function readDetail(text: string): string {
-  const parsed = z.object({ detail: z.string() }).safeParse(JSON.parse(text))
-  return parsed.success ? parsed.data.detail : 'The request was refused.'
+function readRefusal(text: string): z.output<typeof refusalSchema> | undefined {
+  try {
+    return refusalSchema.parse(JSON.parse(text))
+  } catch {
+    return undefined
+  }
 }
