@@ -1,5 +1,6 @@
 import { connect } from 'node:net'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { storageClient } from './test-support/client.ts'
 import { type Fixture, openFixture, waitFor } from './test-support/fixture.ts'
 
 let fixture: Fixture
@@ -65,6 +66,14 @@ test('a refusal reaches a client that is still sending, and then the connection 
   await waitFor(() => answer.includes('NoSuchBucket'))
   expect(answer).toMatch(/^HTTP\/1\.1 404 [\s\S]*Connection: close/i)
   await waitFor(() => closed)
+})
+
+test('a refusal is read whole by a client that sends on at full speed', async () => {
+  const nowhere = storageClient(fixture.server, fixture.tenant, 'service').from('nowhere')
+  for (let i = 0; i < 5; i++) {
+    const { error } = await nowhere.upload('x', new Blob([Buffer.alloc(20_000_000)]).stream())
+    expect(error).toMatchObject({ status: 404, code: 'NoSuchBucket' })
+  }
 })
 
 test('a client that goes away in the middle of a download lets go of the file', async () => {
