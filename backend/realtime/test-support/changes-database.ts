@@ -16,13 +16,13 @@ import { makeTenant, silent, type TestTenant } from './realtime-harness.ts'
 export class ChangesDatabase {
   readonly database: TenantDatabase
   readonly #replicationLogin: string
-  readonly #record: ServerRecord
+  readonly record: ServerRecord
 
   private constructor(database: TenantDatabase, replicationLogin: string) {
     this.database = database
     this.#replicationLogin = replicationLogin
     const { request_login: login, ...rest } = database.record
-    this.#record = {
+    this.record = {
       ...rest,
       request_login: login,
       replication_login: { user: replicationLogin, sealed_password: login.sealed_password },
@@ -43,7 +43,7 @@ export class ChangesDatabase {
   /** A tenant with a place here. */
   async addTenant(name: string): Promise<TestTenant> {
     const { tenantId, schema } = await this.database.addTenant(name)
-    return makeTenant(name, { placement: { server: this.#record.server, schema, role: schema } }, tenantId)
+    return makeTenant(name, { placement: { server: this.record.server, schema, role: schema } }, tenantId)
   }
 
   /** Makes a table as the schema API does: our column, both walls, and a policy. */
@@ -112,8 +112,8 @@ export class ChangesDatabase {
   }
 
   async publish(redis: RedisClient): Promise<void> {
-    const { server, version } = this.#record
-    await new DirectoryPublisher(redis).publish('server', server, version, JSON.stringify(this.#record))
+    const { server, version } = this.record
+    await new DirectoryPublisher(redis).publish('server', server, version, JSON.stringify(this.record))
   }
 
   async drop(): Promise<void> {
