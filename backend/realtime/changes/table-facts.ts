@@ -3,6 +3,7 @@ import { TENANT_COLUMN } from '../../catalogue/catalogue.ts'
 import { contextStatement, type Principal } from '../../postgres/principal.ts'
 import { quoteIdentifier } from '../../postgres/quote.ts'
 import type { Server } from '../../postgres/servers.ts'
+import { BindingError } from '../channels/changes-port.ts'
 import { PUBLICATION } from './slot.ts'
 
 /** What decides who may hear of a table's changes, and how they are described. */
@@ -110,20 +111,22 @@ export async function publishTable(server: Server, { schema, tenantId }: Princip
   const table = `${quoteIdentifier(schema)}.${quoteIdentifier(facts.name)}`
   // The lock that this takes must not hold up the tenant's own queries for long.
   const patience = { text: `select set_config('lock_timeout', '1500', true)`, values: [] }
+  const run = (text: string) => server.ddl.run(tenantId, [patience, { text, values: [] }])
   const needsFull = facts.primaryKey.length === 0 || typeof facts.readableWhen === 'object'
-  if (needsFull && !facts.hasFullIdentity)
-    await server.ddl.run(tenantId, [patience, { text: `alter table ${table} replica identity full`, values: [] }])
-  if (facts.isPublished) return
   try {
-    await server.ddl.run(tenantId, [
-      patience,
-      { text: `alter publication ${PUBLICATION} add table ${table}`, values: [] },
-    ])
+    if (needsFull && !facts.hasFullIdentity) await run(`alter table ${table} replica identity full`)
+    if (!facts.isPublished) await run(`alter publication ${PUBLICATION} add table ${table}`)
   } catch (fault) {
-    if (!isDuplicate(fault)) throw fault
+    const code = fault instanceof Error && 'code' in fault ? fault.code : undefined
+    if (code === NOT_OWNER)
+      throw new BindingError(
+        `Unable to subscribe to changes: the table ${facts.name} does not belong to the schema API`,
+      )
+    // Another process was first.
+    if (code !== ALREADY_THERE) throw fault
   }
 }
 
-function isDuplicate(fault: unknown): boolean {
-  return fault instanceof Error && 'code' in fault && fault.code === '42710'
-}
+/** SQLSTATEs (PostgreSQL, appendix A): insufficient_privilege, duplicate_object. */
+const NOT_OWNER = '42501'
+const ALREADY_THERE = '42710'

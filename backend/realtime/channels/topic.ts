@@ -93,7 +93,7 @@ export class Topic {
   /** After an interruption: our entries are written again, and what was missed is made good. */
   async resync(): Promise<void> {
     if (this.#presenceLoaded === undefined) return
-    await this.#bus.confirm(this.#channel)
+    await this.#bus.confirm(this.#channel).catch(() => {})
     const isOurs = (ref: string) => this.#store.isOurs(ref)
     const ours = this.#view.select(isOurs)
     await this.#store.write(this.#hash, ours).catch(() => {})
@@ -117,7 +117,8 @@ export class Topic {
   }
 
   #loadPresence(): Promise<void> {
-    this.#presenceLoaded ??= this.subscribed.then(() => this.#readPresence())
+    // A subscription that fails is one that Redis ends with: then we know our own.
+    this.#presenceLoaded ??= this.subscribed.catch(() => {}).then(() => this.#readPresence())
     return this.#presenceLoaded
   }
 
