@@ -12,6 +12,7 @@ import {
   makeForwardToControl,
   makeForwardToPlatform,
 } from './forward.ts'
+import { type LoadShedding, makeShedLoad } from './load-shedding.ts'
 import type { GatewayMetrics } from './metrics.ts'
 import { makeMonthlyQuota, type QuotaKeeper } from './monthly-quota.ts'
 import { makePipeline } from './pipeline.ts'
@@ -26,6 +27,7 @@ import { type ForwardUpgradeOptions, makeForwardUpgrade } from './upgrade.ts'
 export type AppOptions = {
   directory: DirectoryReader<TenantEntry>
   authenticate: AuthenticateOptions
+  shedding: LoadShedding
   rateLimiter: RateLimiter
   quotaKeeper: QuotaKeeper
   forward: ForwardOptions & ForwardUpgradeOptions
@@ -45,6 +47,7 @@ export function makeApp(options: AppOptions): { serve: Serve; serveUpgrade: Serv
   }
   const resolveTenant = makeResolveTenant(directory)
   const authenticate = makeAuthenticate(options.authenticate)
+  const shedLoad = makeShedLoad(options.shedding)
   const limits: Step[] = [
     makeRateLimit(options.rateLimiter),
     checkStorageQuota,
@@ -52,12 +55,12 @@ export function makeApp(options: AppOptions): { serve: Serve; serveUpgrade: Serv
   ]
 
   const route = makeRouter({
-    health: makePipeline([resolveTenant, makeForwardHealth(options.forward)], refuse),
+    health: makePipeline([resolveTenant, shedLoad, makeForwardHealth(options.forward)], refuse),
     platform: makePipeline(
       [resolveTenant, authenticate, makeRateLimit(options.rateLimiter), makeForwardToPlatform(options.forward)],
       refuse,
     ),
-    tenant: makePipeline([resolveTenant, authenticate, ...limits, makeForward(options.forward)], refuse),
+    tenant: makePipeline([resolveTenant, authenticate, shedLoad, ...limits, makeForward(options.forward)], refuse),
   })
   const serveControl = makePipeline([makeForwardToControl(options.forward)], refuse)
   const servePreflight = makePipeline(

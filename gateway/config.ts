@@ -29,6 +29,8 @@ const schema = z.object({
   AERODB_GATEWAY_ADMIN_HOST: z.string().default('127.0.0.1'),
   AERODB_GATEWAY_WORKERS: wholeNumber(1, 256).default(availableParallelism()),
   AERODB_WEBHOOK_ALLOW_PRIVATE: flag.default(false),
+  /** Requests under way in each worker at most; tenants share the room fairly when it gets scarce. */
+  AERODB_GATEWAY_MAX_UNDER_WAY: wholeNumber(8, 1_000_000).default(1_024),
   /** Tenants kept in memory by each worker. */
   AERODB_GATEWAY_MAX_TENANTS: wholeNumber(1, 10_000_000).default(20_000),
   /** `local`: this gateway's worker alone enforces the whole limit; so the sum is bounded by limit × workers. */

@@ -1,7 +1,7 @@
 import type { Logger } from '../runtime/log.ts'
 import type { RedisClient } from '../runtime/redis.ts'
 import type { AwayPolicy } from './config.ts'
-import type { OwnerLiveness } from './owner-liveness.ts'
+import { luaIsDead, type OwnerLiveness } from './owner-liveness.ts'
 import { RedisScript } from './redis-script.ts'
 
 /*
@@ -12,13 +12,11 @@ import { RedisScript } from './redis-script.ts'
 
 /** ARGV: owner, its number with the new one, limit or -1, seconds to keep, dead owners. Answers { admitted, all, other owners }. */
 const OPEN = new RedisScript(`
-local dead = {}
-for name in string.gmatch(ARGV[5], '%S+') do dead[name] = true end
-local all, names = tonumber(ARGV[2]), {}
+${luaIsDead(5)}local all, names = tonumber(ARGV[2]), {}
 local fields = redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do
   local name = fields[i]
-  if dead[name] then redis.call('HDEL', KEYS[1], name)
+  if is_dead(name) then redis.call('HDEL', KEYS[1], name)
   elseif name ~= ARGV[1] then
     all = all + tonumber(fields[i + 1])
     names[#names + 1] = name

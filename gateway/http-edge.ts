@@ -42,6 +42,9 @@ export function makeHttpEdge(options: HttpEdgeOptions): Server {
     },
     (request, response) => accept(toExchange(request, response, options), options, options.serve),
   )
+  // It never listens itself (the primary hands it its sockets), and Node begins to track connections when a server listens:
+  // without that no head times out and no idle connection is ever closed.
+  server.emit('listening')
   server.on('checkContinue', (request, response) =>
     accept(toExchange(request, response, options, { expectsContinue: true }), options, options.serve),
   )

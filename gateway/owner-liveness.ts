@@ -3,7 +3,7 @@ import type { RedisClient } from '../runtime/redis.ts'
 
 /** How often an owner of leases says that it lives, and for how long that is believed. */
 const BEAT_MS = 1_000
-const BELIEVED_FOR_MS = 3_000
+const BELIEVED_FOR_MS = 6_000
 /** For how long an owner that was found dead is named to the scripts: an owner that was not dead has another name by then. */
 const NAMED_FOR_MS = 300_000
 
@@ -13,7 +13,7 @@ export type OwnerLiveness = {
   readonly owner: string
   /** This owner's leases may be used until then (monotonic): later, others may have taken it for dead. */
   readonly validUntilMs: number
-  /** Owners known to be dead, separated by spaces. */
+  /** Owners, and processes with all their lives, known to be dead; separated by spaces. */
   deadNames(): string
   /** Looks whether these live. @returns true when one was found dead that was not known to be. */
   findDead(owners: readonly string[]): Promise<boolean>
@@ -77,9 +77,9 @@ export class HeartbeatLiveness implements OwnerLiveness {
     await this.#redis.del(keyOf(this.owner)).catch(() => {})
   }
 
-  /** A process of this gateway has ended: its last life need not be waited for. (It had mostly one.) */
+  /** A process of this gateway has ended: none of its lives need be waited for. */
   declareProcessDead(process: string): void {
-    this.#declareDead(`${process}.1`)
+    this.#declareDead(process)
   }
 
   #declareDead(owner: string): void {
@@ -119,4 +119,13 @@ export class HeartbeatLiveness implements OwnerLiveness {
 
 function keyOf(owner: string): string {
   return `aerodb:gateway:alive:{${owner}}`
+}
+
+/** Lua: `is_dead(name)` by the names in ARGV[n]: the owner's own, or its process's (the name without the life's number). */
+export function luaIsDead(argument: number): string {
+  return `
+local dead = {}
+for name in string.gmatch(ARGV[${argument}], '%S+') do dead[name] = true end
+local function is_dead(name) return dead[name] or dead[string.match(name, '^(.*)%.%d+$') or ''] end
+`
 }

@@ -156,6 +156,7 @@ export class Primary {
     this.#workers.add(worker)
     child.on('message', (message: FromWorker) => {
       if (message.type === 'ready') this.#becameReady(worker)
+      else if (message.type === 'leaving') this.#isLeaving(worker)
       else this.#collecting.get(message.id)?.(child, message.metrics)
     })
     child.once('exit', (code, signal) => this.#exited(worker, code, signal))
@@ -167,6 +168,14 @@ export class Primary {
     if (this.#deadProcesses.length > 0) this.#tellDeadProcesses([worker])
     for (const socket of this.#waiting.splice(0)) this.#handOver(socket)
     this.#options.onChange()
+  }
+
+  /** A worker drains. When nobody here asked it to, another takes its place. */
+  #isLeaving(worker: Worker): void {
+    if (worker.isLeaving || this.#isStopping) return
+    worker.isLeaving = true
+    this.#options.onChange()
+    this.#fork()
   }
 
   #tellDeadProcesses(workers: readonly Worker[]): void {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { RedisClient } from '../runtime/redis.ts'
-import type { OwnerLiveness } from './owner-liveness.ts'
+import { luaIsDead, type OwnerLiveness } from './owner-liveness.ts'
 import { RECALL_CHANNEL } from './recall-channel.ts'
 import { RedisScript } from './redis-script.ts'
 
@@ -27,15 +27,13 @@ used = tonumber(used)
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 local spent = ARGV[5] == epoch and tonumber(ARGV[6]) or 0
 if spent > 0 then used = redis.call('HINCRBY', KEYS[1], 'used', spent) end
-local dead = {}
-for name in string.gmatch(ARGV[3], '%S+') do dead['l:' .. name] = true end
-local others, lost, names = 0, 0, {}
+${luaIsDead(3)}local others, lost, names = 0, 0, {}
 local fields = redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do
   local name = fields[i]
   if string.sub(name, 1, 2) == 'l:' and name ~= 'l:' .. owner then
     local leased, ends = string.match(fields[i + 1], '(%d+) (%d+)')
-    if tonumber(ends) <= now or dead[name] then
+    if tonumber(ends) <= now or is_dead(string.sub(name, 3)) then
       redis.call('HDEL', KEYS[1], name)
       lost = lost + tonumber(leased)
     else

@@ -1,5 +1,5 @@
 import type { RedisClient } from '../runtime/redis.ts'
-import type { OwnerLiveness } from './owner-liveness.ts'
+import { luaIsDead, type OwnerLiveness } from './owner-liveness.ts'
 import { RECALL_CHANNEL } from './recall-channel.ts'
 import { RedisScript } from './redis-script.ts'
 
@@ -17,16 +17,14 @@ const ASK = new RedisScript(`
 local time = redis.call('TIME')
 local now = ARGV[7] ~= '' and tonumber(ARGV[7]) or math.floor(time[1] * 1000 + time[2] / 1000)
 local owner, limit, wanted, needed = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local dead = {}
-for name in string.gmatch(ARGV[8], '%S+') do dead[name] = true end
-local others, unknown, free_at, names = 0, 0, now + 1000, {}
+${luaIsDead(8)}local others, unknown, free_at, names = 0, 0, now + 1000, {}
 local fields = redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do
   local name = fields[i]
   if name ~= owner then
     local slots, ends, full = string.match(fields[i + 1], '(%d+) (%d+) (%d+)')
     slots, ends, full = tonumber(slots), tonumber(ends), tonumber(full)
-    if dead[name] and ends > now + 1000 then
+    if is_dead(name) and ends > now + 1000 then
       ends, full = now + 1000, now + 1000
       redis.call('HSET', KEYS[1], name, string.format('%d %d %d', slots, ends, full))
     end

@@ -17,18 +17,21 @@ export class OwnBackendUpstream implements Upstream {
   readonly origin: string
   readonly #link: DialledUpstream
   readonly #http: Upstream
+  readonly #streamed: Upstream
   readonly #clock: Clock
   #nextDialMs = Number.NEGATIVE_INFINITY
 
-  constructor(link: DialledUpstream, http: Upstream, clock: Clock) {
+  /** @param http takes the link's requests until it stands; `streamed` takes the others, always. */
+  constructor(link: DialledUpstream, http: Upstream, streamed: Upstream, clock: Clock) {
     this.origin = http.origin
     this.#link = link
     this.#http = http
+    this.#streamed = streamed
     this.#clock = clock
   }
 
   send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
-    if (!OVER_LINK.test(request.target)) return this.#http.send(request, handler)
+    if (!OVER_LINK.test(request.target)) return this.#streamed.send(request, handler)
     if (this.#link.isOpen) return this.#link.send(request, handler)
     const nowMs = this.#clock.monotonicMs()
     if (nowMs >= this.#nextDialMs) {
@@ -39,6 +42,6 @@ export class OwnBackendUpstream implements Upstream {
   }
 
   async close(): Promise<void> {
-    await Promise.all([this.#link.close(), this.#http.close()])
+    await Promise.all([this.#link.close(), this.#http.close(), this.#streamed.close()])
   }
 }

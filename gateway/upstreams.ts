@@ -1,21 +1,21 @@
 import { LRUCache } from 'lru-cache'
 import type { BackendRef } from '../tenancy/snapshot.ts'
-import type { Upstream } from './upstream.ts'
+import type { CircuitBreaker } from './circuit-breaker.ts'
 
 /** Backends whose connections are kept at once. */
 const MAX_BACKENDS = 1_000
 
 /** How connections are made: to a backend of ours, and to an HTTP server that somebody registered. */
 export type Connect = {
-  own(origin: string): Upstream
-  registered(origin: string, pipelining: number): Upstream
+  own(origin: string): CircuitBreaker
+  registered(origin: string, pipelining: number): CircuitBreaker
 }
 
 /** The upstreams of every backend: made with the first request, closed when long unused. */
 export class Upstreams {
   readonly #connect: Connect
-  readonly #byOrigin: LRUCache<string, Upstream>
-  readonly #shared: readonly Upstream[]
+  readonly #byOrigin: LRUCache<string, CircuitBreaker>
+  readonly #shared: readonly CircuitBreaker[]
   #next = 0
 
   constructor(sharedUrls: readonly string[], connect: Connect) {
@@ -25,13 +25,23 @@ export class Upstreams {
   }
 
   /** An upstream of the backend; `undefined` when it has no address yet. Addresses take turns. */
-  of(backend: BackendRef): Upstream | undefined {
-    if (backend.kind === 'shared' && backend.urls.length === 0) return this.#shared[this.#next++ % this.#shared.length]
-    const url = backend.urls[this.#next++ % backend.urls.length]
-    return url === undefined ? undefined : this.#at(new URL(url).origin, backend)
+  of(backend: BackendRef): CircuitBreaker | undefined {
+    if (backend.kind === 'shared' && backend.urls.length === 0) return this.#choose(this.#shared)
+    return this.#choose(backend.urls.map((url) => this.#at(originOf(url), backend)))
   }
 
-  #at(origin: string, { kind, pipelining }: BackendRef): Upstream {
+  /** The next in turn that is not resting; when all rest, the next in turn, which then fails at once. */
+  #choose(candidates: readonly CircuitBreaker[]): CircuitBreaker | undefined {
+    if (candidates.length === 1) return candidates[0]
+    const first = this.#next++
+    for (let i = 0; i < candidates.length; i++) {
+      const candidate = candidates[(first + i) % candidates.length]
+      if (candidate?.isAvailable === true) return candidate
+    }
+    return candidates[first % candidates.length]
+  }
+
+  #at(origin: string, { kind, pipelining }: BackendRef): CircuitBreaker {
     const key = `${kind} ${pipelining} ${origin}`
     let upstream = this.#byOrigin.get(key)
     if (upstream === undefined) {
@@ -50,6 +60,22 @@ export class Upstreams {
 export function basePathOf(backend: BackendRef): string {
   const [url] = backend.urls
   if (url === undefined) return ''
+  const origin = originOf(url)
+  // Most are an origin and nothing more.
+  if (url.length - origin.length < 2) return ''
   const { pathname } = new URL(url)
   return pathname.endsWith('/') ? pathname.slice(0, -1) : pathname
+}
+
+const origins = new Map<string, string>()
+
+/** The origin of a URL, remembered. */
+function originOf(url: string): string {
+  let origin = origins.get(url)
+  if (origin === undefined) {
+    origin = new URL(url).origin
+    if (origins.size >= MAX_BACKENDS) origins.clear()
+    origins.set(url, origin)
+  }
+  return origin
 }

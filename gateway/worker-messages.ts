@@ -8,7 +8,11 @@ export type ToWorker =
   | { type: 'dead-processes'; processes: readonly string[] }
 
 /** From a worker to the primary; `ready` comes from the lifecycle. */
-export type FromWorker = { type: 'ready' } | { type: 'metrics'; id: number; metrics: MetricObject[] }
+export type FromWorker =
+  | { type: 'ready' }
+  /** It drains: it wants no more connections. */
+  | { type: 'leaving' }
+  | { type: 'metrics'; id: number; metrics: MetricObject[] }
 
 /** The name under which a worker holds leases in Redis: unique over gateways and their lives. */
 export function processName(gatewayId: string, pid: number): string {

@@ -13,13 +13,16 @@ import { DirectoryReader } from '../tenancy/directory-reader.ts'
 import { LastKnownGood } from '../tenancy/last-known-good.ts'
 import { RequestContextCodec } from '../tenancy/request-context.ts'
 import { makeApp } from './app.ts'
+import { CircuitBreaker } from './circuit-breaker.ts'
 import { ClientOrigins } from './client-address.ts'
+import { ClientConnections } from './client-connections.ts'
 import type { GatewayConfig } from './config.ts'
 import { ConnectionKeeper } from './connection-keeper.ts'
 import { HostTargets } from './host.ts'
 import { makeHttpEdge } from './http-edge.ts'
 import { LEDGER_LAG_MS, LeasedQuotaKeeper, QUOTA_LEASE_MS } from './leased-quota-keeper.ts'
 import { LeasedRateLimiter, RATE_LEASE_MS } from './leased-rate-limiter.ts'
+import { LoadShedding } from './load-shedding.ts'
 import { GatewayMetrics } from './metrics.ts'
 import { HeartbeatLiveness } from './owner-liveness.ts'
 import { QuotaLeases } from './quota-leases.ts'
@@ -43,6 +46,11 @@ import { type FromWorker, GATEWAY_ID_VARIABLE, processName, type ToWorker } from
 /** How long a command may take before its limit's policy for Redis being away decides. */
 const REDIS_TIMEOUT_MS = 1_000
 const REDIS_PATIENCE_MS = 2_000
+/** Few, so that many requests leave in one write. */
+const PIPELINED_CONNECTIONS = 4
+const SINGLE_CONNECTIONS = 128
+/** Requests in flight on one connection to a backend of ours while it has no link. */
+const OWN_PIPELINING = 16
 
 /** One process that serves: wires the pipeline and takes connections from the primary. */
 export async function startWorker({ config, log, lifecycle }: ServiceContext<GatewayConfig>): Promise<void> {
@@ -90,7 +98,8 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
   const jwks = new JwksCache({ allowPrivate: config.AERODB_WEBHOOK_ALLOW_PRIVATE, clock })
   lifecycle.onStop('jwks', () => jwks.close())
 
-  const metrics = new GatewayMetrics({ tenants: () => directory.size, connections: () => sockets.size })
+  const clients = new ClientConnections()
+  const metrics = new GatewayMetrics({ tenants: () => directory.size, connections: () => clients.size })
   const recordUsage = makeRecordUsage(spool, clock)
   const countInLedger = makeRequestCountSource(config.AERODB_METERING_URL, serviceTokens, clock)
   const liveness = new HeartbeatLiveness({
@@ -146,6 +155,7 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
       jwt: new JwtVerifier({ sealer: new Sealer(config.AERODB_ENCRYPTION_KEYS), jwks, clock }),
       clock,
     },
+    shedding: new LoadShedding(config.AERODB_GATEWAY_MAX_UNDER_WAY),
     rateLimiter,
     quotaKeeper,
     forward: {
@@ -183,13 +193,17 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
     headTimeoutMs: config.AERODB_GATEWAY_HEAD_TIMEOUT_MS,
     keepAliveMs: config.AERODB_GATEWAY_KEEP_ALIVE_MS,
   })
-  const sockets = new Set<Socket>()
-  lifecycle.onStop('server', () => drain(server, sockets, tunnels))
+  clients.follow(server)
+  lifecycle.onStop('connections', async () => {
+    await tunnels.close()
+    await clients.drain()
+  })
+  // The first that is stopped: no more connections come here.
+  lifecycle.onStop('arrivals', () => void process.send?.({ type: 'leaving' } satisfies FromWorker))
 
   process.on('message', (message: ToWorker, socket: Socket | undefined) => {
     if (message.type === 'connection' && socket !== undefined) {
-      sockets.add(socket)
-      socket.once('close', () => sockets.delete(socket))
+      clients.add(socket)
       socket.setNoDelay(true)
       server.emit('connection', socket)
       socket.resume()
@@ -209,26 +223,18 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
 }
 
 /** Safe requests go over connections of ours, as many in flight on each as the backend allows; all else over undici. */
-function connectRegistered(origin: string, pipelining: number): Upstream {
-  const single = new UndiciUpstream(origin)
-  return new PipelinedUpstream(origin, { pipelining, maxConnections: pipelining > 1 ? 4 : 128, single })
+function connectRegistered(origin: string, pipelining: number): CircuitBreaker {
+  return new CircuitBreaker(connectHttp(origin, pipelining), systemClock)
 }
 
-/** Our own backends: what is small over their link, what is streamed over undici. */
-function connectOwn(origin: string, token: () => string, clock: Clock): Upstream {
-  return new OwnBackendUpstream(new LinkUpstream(origin, { token }), new UndiciUpstream(origin), clock)
+/** Our own backends: what is small over their link (over HTTP until it stands), what is streamed over undici. */
+function connectOwn(origin: string, token: () => string, clock: Clock): CircuitBreaker {
+  const link = new LinkUpstream(origin, { token })
+  const own = new OwnBackendUpstream(link, connectHttp(origin, OWN_PIPELINING), new UndiciUpstream(origin), clock)
+  return new CircuitBreaker(own, clock)
 }
 
-/** Lets requests under way end, tells keep-alive connections to close, and resolves when none is left. */
-async function drain(
-  server: ReturnType<typeof makeHttpEdge>,
-  sockets: ReadonlySet<Socket>,
-  tunnels: WebSocketTunnels,
-): Promise<void> {
-  await tunnels.close()
-  for (;;) {
-    server.closeIdleConnections()
-    if (sockets.size === 0) return
-    await new Promise((resolve) => setTimeout(resolve, 50))
-  }
+function connectHttp(origin: string, pipelining: number): Upstream {
+  const maxConnections = pipelining > 1 ? PIPELINED_CONNECTIONS : SINGLE_CONNECTIONS
+  return new PipelinedUpstream(origin, { pipelining, maxConnections, single: new UndiciUpstream(origin) })
 }

@@ -16,6 +16,8 @@ export type SeenRequest = { method: string; url: string; headers: IncomingHttpHe
 export class StubUpstream {
   readonly seen: SeenRequest[] = []
   readonly server: Server
+  /** Requests that are neither answered nor broken off. */
+  underWay = 0
   /** Requests whose connection broke before their answer was whole. */
   aborted = 0
   answer: (request: IncomingMessage, response: ServerResponse) => void = (request, response) => {
@@ -36,7 +38,9 @@ export class StubUpstream {
         headers: request.headers,
         rawHeaders: request.rawHeaders,
       })
+      this.underWay++
       response.once('close', () => {
+        this.underWay--
         if (!response.writableFinished) this.aborted++
       })
       this.answer(request, response)

@@ -1,0 +1,55 @@
+import type { Server } from 'node:http'
+import type { Socket } from 'node:net'
+
+/** While draining, a connection without a request for so long is closed. */
+const IDLE_BEFORE_CLOSE_MS = 2_000
+const LOOK_EVERY_MS = 50
+
+type Connection = { underWay: number; lastUseMs: number }
+
+/**
+ * The connections of clients that this worker holds, and how they end when it drains. Each is told with its next answer to
+ * close (`Connection: close`); only one that has been idle for a while is closed without, because a client may be sending
+ * its next request at that very moment, and would lose it.
+ */
+export class ClientConnections {
+  readonly #open = new Map<Socket, Connection>()
+  #isDraining = false
+
+  get size(): number {
+    return this.#open.size
+  }
+
+  add(socket: Socket): void {
+    this.#open.set(socket, { underWay: 0, lastUseMs: performance.now() })
+    socket.once('close', () => this.#open.delete(socket))
+  }
+
+  /** Counts the requests of `server`, whose connections are added here. */
+  follow(server: Server): void {
+    server.on('request', (request, response) => {
+      const connection = this.#open.get(request.socket)
+      if (connection === undefined) return
+      connection.underWay++
+      if (this.#isDraining) response.shouldKeepAlive = false
+      response.once('close', () => {
+        connection.underWay--
+        connection.lastUseMs = performance.now()
+      })
+    })
+  }
+
+  /** Resolves when every connection has ended. */
+  async drain(): Promise<void> {
+    this.#isDraining = true
+    const startedMs = performance.now()
+    while (this.#open.size > 0) {
+      const now = performance.now()
+      for (const [socket, { underWay, lastUseMs }] of this.#open) {
+        if (underWay === 0 && now - Math.max(lastUseMs, startedMs) > IDLE_BEFORE_CLOSE_MS) socket.end()
+        if (underWay === 0 && now - Math.max(lastUseMs, startedMs) > 2 * IDLE_BEFORE_CLOSE_MS) socket.destroy()
+      }
+      await new Promise((resolve) => setTimeout(resolve, LOOK_EVERY_MS))
+    }
+  }
+}
