@@ -6,13 +6,13 @@ import { findK6, runK6Script } from './k6.ts'
 import { LoadPlatform } from './platform.ts'
 import { PlatformClient } from './platform-client.ts'
 import { renderScenario, writeScenarioReport } from './report.ts'
-import type { Scenario } from './scenario.ts'
+import type { Scenario, ScenarioOptions } from './scenario.ts'
 import { SCENARIOS } from './scenarios.ts'
 
 /** No script runs longer than this, whatever it was told. */
 const K6_TIMEOUT_MS = 30 * 60_000
 
-const USAGE = `npm run load -- <scenario> [--endpoints <data dir>/endpoints.json] [--duration seconds] [--rate requests/s]
+const USAGE = `npm run load -- <scenario> [--endpoints <data dir>/endpoints.json] [--duration seconds] [--rate requests/s] [--tenants n]
 
 Without --endpoints a platform of its own is started, on free ports and with data that goes when it ends.
 
@@ -23,7 +23,12 @@ async function main(args: readonly string[]): Promise<boolean> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { endpoints: { type: 'string' }, duration: { type: 'string' }, rate: { type: 'string' } },
+    options: {
+      endpoints: { type: 'string' },
+      duration: { type: 'string' },
+      rate: { type: 'string' },
+      tenants: { type: 'string' },
+    },
   })
   const scenario = SCENARIOS.find(({ name }) => name === positionals[0])
   if (scenario === undefined) throw new Error(USAGE)
@@ -43,6 +48,7 @@ async function main(args: readonly string[]): Promise<boolean> {
     return await runScenario(scenario, platform, program, scratch, {
       durationSeconds: positive('--duration', values.duration),
       rate: positive('--rate', values.rate),
+      tenants: positive('--tenants', values.tenants),
     })
   } catch (fault) {
     console.error((await platform?.lastErrors()) ?? '')
@@ -57,7 +63,7 @@ async function runScenario(
   platform: LoadPlatform,
   program: string,
   scratch: string,
-  options: { durationSeconds: number | undefined; rate: number | undefined },
+  options: ScenarioOptions,
 ): Promise<boolean> {
   const client = new PlatformClient(platform.endpoints)
   try {

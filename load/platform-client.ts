@@ -14,6 +14,7 @@ const usageSchema = z.object({ resources: z.object({ api_requests: z.object({ to
 
 const AWAY_TIMEOUT_MS = 30_000
 const RETRY_MS = 500
+const REPEATS = 5
 
 export type Call = { method?: Dispatcher.HttpMethod; key?: string; body?: unknown }
 export type Answer = { status: number; json: unknown }
@@ -21,6 +22,7 @@ export type Answer = { status: number; json: unknown }
 /** Calls of the platform API and of tenants, through the gateway, as any client makes them. */
 export class PlatformClient {
   readonly #endpoints: Endpoints
+  #repeated = 0
   readonly #agent = new Agent({ connections: 32, headersTimeout: 60_000 })
 
   constructor(endpoints: Endpoints) {
@@ -44,9 +46,19 @@ export class PlatformClient {
     return { status: response.statusCode, json: parse(text) }
   }
 
-  /** The same, for an answer that has to be good. @throws with the answer otherwise. */
+  /** Calls that were answered with a server's fault and had to be repeated: none, on a healthy platform. */
+  get repeatedCalls(): number {
+    return this.#repeated
+  }
+
+  /** The same, for an answer that has to be good; a server's fault is counted and the call repeated. @throws with the answer otherwise. */
   async demand(host: string, path: string, call: Call = {}): Promise<unknown> {
-    const { status, json } = await this.call(host, path, call)
+    let { status, json } = await this.call(host, path, call)
+    for (let tries = 0; status >= 500 && tries < REPEATS; tries++) {
+      this.#repeated++
+      await sleep(RETRY_MS)
+      ;({ status, json } = await this.call(host, path, call))
+    }
     if (status >= 300)
       throw new Error(`${call.method ?? ''} ${host}${path} answered ${status}: ${JSON.stringify(json)}`)
     return json

@@ -8,6 +8,8 @@ export type ScenarioOptions = {
   durationSeconds: number | undefined
   /** Requests a second, where the scenario has a rate. */
   rate: number | undefined
+  /** Another number of tenants than the scenario's own, for a machine that is too small or too busy. */
+  tenants: number | undefined
 }
 
 export type ScenarioContext = {
