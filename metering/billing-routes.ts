@@ -7,10 +7,10 @@ import { Problem } from '../runtime/problem.ts'
 import type { PlanCatalogue } from '../tenancy/plan.ts'
 import type { Billing } from './billing.ts'
 import { estimate, estimateSchema } from './estimate.ts'
-import { renderInvoicePdf } from './invoice-pdf.ts'
 import { findCreditNotes, listInvoices, saveHistory } from './invoice-store.ts'
 import { type InvoiceView, summarise, toCsv, viewDraft, viewInvoice } from './invoice-view.ts'
 import { monthOf, parseMonth, previousMonth } from './month.ts'
+import type { PdfRenderer } from './pdf-renderer.ts'
 import { planHistorySchema } from './plan-history.ts'
 import { type SpendWatch, spendLimitsSchema } from './spend.ts'
 
@@ -20,6 +20,7 @@ export type BillingRoutesOptions = {
   spend: SpendWatch
   catalogue: PlanCatalogue
   clock: Clock
+  pdf: Pick<PdfRenderer, 'render'>
 }
 
 const FORMATS = { json: 'application/json', csv: 'text/csv', pdf: 'application/pdf' } as const
@@ -43,7 +44,7 @@ const cursorSchema = z.tuple([z.string(), z.string()])
 
 /** The internal API of billing, mounted behind the service token. Control passes most of it on to the platform API. */
 export function billingRoutes(options: BillingRoutesOptions): Hono<{ Variables: ServiceVariables }> {
-  const { pool, billing, spend, catalogue, clock } = options
+  const { pool, billing, spend, catalogue, clock, pdf } = options
   const app = new Hono<{ Variables: ServiceVariables }>()
 
   app.put('/tenants/:tenant/plan-history', async (c) => {
@@ -105,7 +106,7 @@ export function billingRoutes(options: BillingRoutesOptions): Hono<{ Variables: 
     const view = stored === undefined ? await readDraft(tenantId, month.text) : await viewStored(stored)
     if (view === undefined)
       throw new Problem(404, 'not_found', { detail: `There is nothing to bill for ${month.text}.` })
-    return render(c, view, format)
+    return render(c, view, format, pdf)
   })
 
   async function viewStored(stored: NonNullable<Awaited<ReturnType<Billing['find']>>>): Promise<InvoiceView> {
@@ -129,7 +130,12 @@ export function billingRoutes(options: BillingRoutesOptions): Hono<{ Variables: 
   return app
 }
 
-async function render(c: Context, view: InvoiceView, format: Format): Promise<Response> {
+async function render(
+  c: Context,
+  view: InvoiceView,
+  format: Format,
+  pdf: BillingRoutesOptions['pdf'],
+): Promise<Response> {
   const name = `invoice-${view.number ?? `${view.tenant_name}-${view.month}-draft`}.${format}`
   const headers = {
     'Content-Type': format === 'csv' ? 'text/csv; charset=utf-8' : FORMATS[format],
@@ -138,7 +144,7 @@ async function render(c: Context, view: InvoiceView, format: Format): Promise<Re
   }
   if (format === 'json') return c.body(JSON.stringify(view), 200, headers)
   if (format === 'csv') return c.body(toCsv(view), 200, headers)
-  return c.body(new Uint8Array(await renderInvoicePdf(view)), 200, headers)
+  return c.body(new Uint8Array(await pdf.render(view)), 200, headers)
 }
 
 /** `?format=` decides; else the first of the `Accept` types (RFC 9110 12.5.1) that we have; else JSON. */

@@ -11,6 +11,7 @@ import { saveHistory } from './invoice-store.ts'
 import { text, toCsv, viewDraft } from './invoice-view.ts'
 import { recordBatch } from './ledger-store.ts'
 import { parseMonth } from './month.ts'
+import { PdfRenderer } from './pdf-renderer.ts'
 import { encodeRecord } from './record-codec.ts'
 import { SpendWatch } from './spend.ts'
 import { openLedger, quiet, request } from './testing/harness.ts'
@@ -34,13 +35,9 @@ afterAll(async () => {
   await ledger.close()
 })
 beforeEach(async () => {
-  for (const table of ['invoices', 'billed_months'])
-    await client.query(`alter table metering.${table} disable trigger user`)
   await client.query(`truncate metering.ledger, metering.producers, metering.usage_hourly, metering.usage_daily,
     metering.daily_totals, metering.gauges, metering.gauge_hourly, metering.gauge_daily, metering.billed_tenants,
-    metering.billed_months, metering.invoices, metering.invoice_numbers`)
-  for (const table of ['invoices', 'billed_months'])
-    await client.query(`alter table metering.${table} enable trigger user`)
+    metering.billed_months, metering.invoices, metering.stripe_invoices, metering.invoice_numbers`)
   clock = new ManualClock(Date.UTC(2026, 10, 1, 6))
   billing = makeBilling()
 })
@@ -257,6 +254,7 @@ test('taxes are lines of their own, in the total', async () => {
 
 test('the routes give invoices as JSON, CSV and PDF, lists by cursor, and estimates for every plan', async () => {
   const app = new Hono<{ Variables: ServiceVariables }>()
+  const pdf = new PdfRenderer()
   app.use(requestIdMiddleware(quiet))
   renderProblems(app)
   app.route(
@@ -265,6 +263,7 @@ test('the routes give invoices as JSON, CSV and PDF, lists by cursor, and estima
       pool: ledger.pool,
       billing,
       spend: new SpendWatch({ pool: ledger.pool, billing, clock }),
+      pdf,
       catalogue,
       clock,
     }),
@@ -294,9 +293,9 @@ test('the routes give invoices as JSON, CSV and PDF, lists by cursor, and estima
   const lines = new TextDecoder().decode(bytes).trimEnd().split('\r\n')
   expect(lines).toHaveLength(3)
   expect(lines[1]).toContain(`"'=HYPERLINK(""http://evil"")"`)
-  const pdf = await app.request('/tenants/ten_a/invoices/2026-10', { headers: { accept: 'application/pdf' } })
-  expect(pdf.headers.get('content-type')).toBe('application/pdf')
-  expect(Buffer.from(await pdf.arrayBuffer()).toString('latin1', 0, 5)).toBe('%PDF-')
+  const document = await app.request('/tenants/ten_a/invoices/2026-10', { headers: { accept: 'application/pdf' } })
+  expect(document.headers.get('content-type')).toBe('application/pdf')
+  expect(Buffer.from(await document.arrayBuffer()).toString('latin1', 0, 5)).toBe('%PDF-')
   const list = (await (await send('GET', '/tenants/ten_a/invoices?limit=1')).json()) as Record<string, unknown>
   expect(list.data).toMatchObject([
     { month: '2026-11', state: 'draft' },
@@ -316,6 +315,7 @@ test('the routes give invoices as JSON, CSV and PDF, lists by cursor, and estima
       { plan: 'enterprise', offers_isolation: true, exceeded_quotas: [], total: '614.00' },
     ],
   })
+  await pdf.close()
 })
 
 test('no text in a CSV runs as a formula, and a PDF, JSON or CSV is chosen by what is asked for', () => {

@@ -17,6 +17,7 @@ import { billingRoutes } from './billing-routes.ts'
 import { DEFAULT_SELLER, noTax, sellerSchema } from './invoice-document.ts'
 import { ensureLedgerPartitions, keepLedgerPartitions } from './ledger-partitions.ts'
 import { keepClosingMonths } from './month-closer.ts'
+import { PdfRenderer } from './pdf-renderer.ts'
 import { RedisUsageStream } from './redis-stream.ts'
 import { Sink } from './sink.ts'
 import { keepWatchingSpend, SpendWatch } from './spend.ts'
@@ -87,7 +88,9 @@ await serviceMain(
     const spend = new SpendWatch({ pool, billing, clock })
     lifecycle.onStop('spend', keepWatchingSpend(spend, log))
     lifecycle.onStop('invoices', keepClosingMonths(billing, clock, log))
-    const billingApp = billingRoutes({ pool, billing, spend, catalogue, clock })
+    const pdf = new PdfRenderer()
+    lifecycle.onStop('pdf', () => pdf.close())
+    const billingApp = billingRoutes({ pool, billing, spend, catalogue, clock, pdf })
     if (config.AERODB_STRIPE_SECRET_KEY !== undefined) {
       const stripe = makeStripe(config.AERODB_STRIPE_SECRET_KEY, config.AERODB_STRIPE_API_BASE)
       lifecycle.onStop('stripe', keepPushing(new StripeSync({ stripe, pool, clock, log }), log))

@@ -30,13 +30,7 @@ afterAll(async () => {
 beforeEach(async () => {
   const { pool } = ledger
   await pool.query(
-    `alter table metering.invoices disable trigger user; alter table metering.billed_months disable trigger user`,
-  )
-  await pool.query(
     'truncate metering.invoices, metering.billed_months, metering.billed_tenants, metering.stripe_invoices, metering.stripe_customers',
-  )
-  await pool.query(
-    `alter table metering.invoices enable trigger user; alter table metering.billed_months enable trigger user`,
   )
   fake = new FakeStripe()
   stripe = makeStripe('sk_test_fake', await fake.start())
