@@ -184,10 +184,12 @@ export class ObjectStore {
     bucket: string,
     entries: readonly { name: string; version?: string }[],
   ): Promise<{ removed: StoredObject[]; total: UsageTotal | null }> {
+    // By id, so that each name is looked up in the index, however many objects the bucket has.
     return this.#removeWhere(
       session,
-      `o.bucket_id = $1 and exists (select from json_to_recordset($2::json) as e(name text, version text)
-        where e.name = o.name and (e.version is null or e.version = o.version))`,
+      `o.id in (select x.id from json_to_recordset($2::json) as e(name text, version text)
+        join ${session.tables.objects} x on x.bucket_id = $1 and x.name = e.name
+        where e.version is null or e.version = x.version)`,
       [bucket, JSON.stringify(entries)],
     )
   }
