@@ -21,6 +21,7 @@ import type { RestResponse } from './rest/respond/rest-response.ts'
 import type { Rest, RunStatement } from './rest/rest.ts'
 import { Collections } from './schema/collections.ts'
 import { schemaApi } from './schema/schema-api.ts'
+import { sqlApi } from './sql/sql-api.ts'
 import { isStorage } from './storage/listener.ts'
 import type { StorageGate } from './storage-size/storage-gate.ts'
 
@@ -38,6 +39,9 @@ export type AppOptions = {
 }
 
 const REST = '/rest/v1'
+/** A tenant's own SQL may take longer than a request on rows, and its result is held in memory as a whole. */
+const SQL_TIMEOUT_MS = 30_000
+const SQL_MAX_ROWS = 50_000
 const READ_ONLY = { text: `select set_config('transaction_read_only', 'on', true)`, values: [] }
 const REQUEST_ID = /^[A-Za-z0-9._-]{1,128}$/
 
@@ -85,6 +89,7 @@ function makeHonoApp({ contexts, servers, catalogues, realtime, maxBodyBytes, lo
     '/schema/v1',
     schemaApi(async ({ server, principal }) => new Collections(catalogues, await servers.find(server), principal)),
   )
+  app.route('/sql/v1', sqlApi(servers, { statementTimeoutMs: SQL_TIMEOUT_MS, maxRows: SQL_MAX_ROWS }))
   app.route(BROADCAST_PATH, broadcastApi(realtime, maxBodyBytes))
   return app
 }

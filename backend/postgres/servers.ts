@@ -16,6 +16,8 @@ export type Server = {
   /** Changes schemas. */
   ddl: ServerPool
   session: ServerSession
+  /** For connections that are not pooled, because a tenant's own SQL runs on them. */
+  ddlTarget: ConnectionTarget
 }
 
 export type PoolLimits = Omit<
@@ -122,6 +124,7 @@ export class Servers {
         onGap: () => onGap(name),
         log,
       }),
+      ddlTarget: target(record.ddl_login),
     }
     server.session.start()
     this.#open.set(name, server)
