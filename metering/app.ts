@@ -5,13 +5,14 @@ import { renderProblems, requestIdMiddleware, type ServiceVariables } from '../r
 import type { Logger } from '../runtime/log.ts'
 import { Problem } from '../runtime/problem.ts'
 import { SERVICE_TOKEN_HEADER, type ServiceTokenCodec } from '../runtime/service-token.ts'
-import { monthOf, parseMonth } from './month.ts'
+import { type Month, monthOf, parseMonth } from './month.ts'
 import { buildSeries, buildUsageDocument } from './usage-document.ts'
 import type { UsageStore } from './usage-store.ts'
 
 export type AppOptions = {
   usage: UsageStore
   billing: Hono<{ Variables: ServiceVariables }>
+  exportLedger: (tenantId: string, month: Month) => ReadableStream<Uint8Array>
   tokens: ServiceTokenCodec
   clock: Clock
   log: Logger
@@ -60,6 +61,14 @@ export function makeApp(options: AppOptions): Hono<{ Variables: ServiceVariables
     const month = text === undefined ? monthOf(clock.nowMs()) : parseMonth(text)
     const { requests } = await usage.readTotals(c.req.param('tenant'), month)
     return c.json({ count: requests, as_of: new Date(clock.nowMs()).toISOString() })
+  })
+  app.get('/internal/v1/tenants/:tenant/ledger/:month', (c) => {
+    const month = parseMonth(c.req.param('month'))
+    const name = `ledger-${c.req.param('tenant').replace(/\W/g, '_')}-${month.text}.csv`
+    return c.body(options.exportLedger(c.req.param('tenant'), month), 200, {
+      'Content-Type': 'text/csv; charset=utf-8',
+      'Content-Disposition': `attachment; filename="${name}"`,
+    })
   })
   app.get('/internal/v1/storage', async (c) => {
     const page = pageQuery.safeParse(c.req.query())

@@ -122,6 +122,25 @@ test('usage of each stretch is billed on the plan it was used on, to the hour; f
   ])
 })
 
+test('the hour in which a tenant came is billed, and one that two stretches share is billed once', async () => {
+  await tellHistory('ten_a', [
+    ['pro', '2026-10-05T10:20:30Z', '2026-10-05T11:10:00Z'],
+    ['enterprise', '2026-10-05T11:40:00Z', '2026-10-05T12:30:00Z'],
+  ])
+  await use('ten_a', '2026-10-05T10:25:00Z', 1)
+  await use('ten_a', '2026-10-05T11:50:00Z', 2)
+  await use('ten_a', '2026-10-05T12:29:59Z', 4)
+  await billing.closeMonth(OCTOBER)
+  const { lines } = (await issued('ten_a')).document
+  const requests = lines.flatMap((line) =>
+    'meter' in line && line.meter === 'api_requests' ? [[line.plan, line.quantity]] : [],
+  )
+  expect(requests).toEqual([
+    ['pro', 3],
+    ['enterprise', 4],
+  ])
+})
+
 test('stored bytes are billed for the time they were held, also without a sample after the change of plan', async () => {
   await tellHistory('ten_a', [['enterprise', '2026-09-01T00:00:00Z', null]])
   const sample = {

@@ -2,7 +2,9 @@ import fc from 'fast-check'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { UsageRecord } from './contract.ts'
+import { exportLedger } from './ledger-export.ts'
 import { recordBatch } from './ledger-store.ts'
+import { monthOf } from './month.ts'
 import { encodeRecord } from './record-codec.ts'
 import { siftEntries } from './sift.ts'
 import type { StreamEntry } from './stream.ts'
@@ -146,6 +148,16 @@ test('rows that the default partition caught move into the month that takes them
   await client.query(`select metering.ensure_ledger_partitions('2020-02-01', 0)`)
   expect((await client.query('select 1 from metering.ledger_default')).rowCount).toBe(0)
   expect((await client.query('select 1 from metering.ledger_2020_02')).rowCount).toBe(1)
+})
+
+test("a tenant's ledger is exported whole, page by page", async () => {
+  const records = Array.from({ length: 4_500 }, (_, i) => ({ ...sample, tenantId: 'ten_export', endpoint: `/c${i}` }))
+  for (let i = 0; i < records.length; i += 1_500)
+    await recordBatch(client, [entryOf('prd_export', i + 1, records.slice(i, i + 1_500))], NOW_MS)
+  const csv = await new Response(exportLedger(ledger.pool, 'ten_export', monthOf(NOW_MS))).text()
+  const lines = csv.trimEnd().split('\r\n').slice(1)
+  expect(new Set(lines.map((line) => line.split(',')[3])).size).toBe(4_500)
+  expect(lines).toHaveLength(4_500)
 })
 
 const sample = {

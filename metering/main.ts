@@ -15,6 +15,7 @@ import { makeApp } from './app.ts'
 import { Billing } from './billing.ts'
 import { billingRoutes } from './billing-routes.ts'
 import { DEFAULT_SELLER, noTax, sellerSchema } from './invoice-document.ts'
+import { exportLedger } from './ledger-export.ts'
 import { ensureLedgerPartitions, keepLedgerPartitions } from './ledger-partitions.ts'
 import { keepClosingMonths } from './month-closer.ts'
 import { PdfRenderer } from './pdf-renderer.ts'
@@ -101,6 +102,7 @@ await serviceMain(
     const app = makeApp({
       usage: new UsageStore(pool),
       billing: billingApp,
+      exportLedger: (tenantId, month) => exportLedger(pool, tenantId, month),
       tokens: new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET),
       clock,
       log,

@@ -31,6 +31,7 @@ export async function reconcile(
       await compareRollup(client, scope, TOTALS),
       await compareRollup(client, scope, DAILY),
       await compareMonths(client, scope),
+      await compareInvoices(client, scope),
     ]
     if (clientResponses !== undefined) findings.push(await compareResponses(client, scope, clientResponses))
     await client.query('commit')
@@ -188,6 +189,35 @@ async function compareMonths(client: PoolClient, scope: Scope): Promise<Finding>
     }
   }
   return { check: 'ledger = usage', compared: `${months} months, ${requests} requests` }
+}
+
+/**
+ * Invoices against the usage they bill: the sums they were rated from, as far as no later usage has come in (that waits for the
+ * next invoice), and the total against its lines and what is noted as billed.
+ */
+async function compareInvoices(client: PoolClient, scope: Scope): Promise<Finding> {
+  const { rows } = await client.query<Record<string, string | null>>(
+    `with chosen as (
+       select i.*, (document->'basis'->'totals'->>'api_requests')::numeric as rated,
+         (select coalesce(sum((line->>'amount_micros')::bigint), 0) from jsonb_array_elements(document->'lines') line) as lines,
+         (select coalesce(sum((tax->>'amount_micros')::bigint), 0) from jsonb_array_elements(document->'tax_lines') tax) as taxes,
+         (select coalesce(sum(rated_micros), 0) from metering.billed_months b where b.invoice_id = i.invoice_id) as billed,
+         (select coalesce(sum(l.records), 0) from metering.ledger l where l.tenant_id = i.tenant_id and l.kind = 'request'
+            and l.hour >= i.month::timestamp at time zone 'UTC' and l.hour < (i.month + interval '1 month') at time zone 'UTC'
+            and l.recorded_at < i.issued_at) as used
+       from metering.invoices i where kind = 'invoice' and state <> 'void' and ($3::text is null or tenant_id = $3)
+         and month::timestamp at time zone 'UTC' >= $1 and (month + interval '1 month') at time zone 'UTC' <= $2)
+     select (select count(*) from chosen)::text as n, d.number::text, d.tenant_id, d.total_micros::text as total, d.lines::text,
+       d.taxes::text, d.billed::text, d.rated::text, d.used::text, d.series
+     from (select 1) one left join lateral (select * from chosen where total_micros <> lines + taxes or billed <> lines
+       or rated < used order by tenant_id limit 1) d on true`,
+    [new Date(scope.fromMs), new Date(scope.untilMs), scope.tenantId ?? null],
+  )
+  const row = rows[0] ?? {}
+  const compared = `${row.n ?? 0} invoices`
+  if (row.number === null || row.number === undefined) return { check: 'usage = invoice', compared }
+  const difference = `invoice ${row.series}-${row.number} of ${row.tenant_id}: total ${row.total}, lines ${row.lines}, taxes ${row.taxes}, billed ${row.billed}; rated ${row.rated} requests, used ${row.used}`
+  return { check: 'usage = invoice', compared, difference }
 }
 
 /** What clients say they received against what is counted. */

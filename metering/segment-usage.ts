@@ -1,5 +1,5 @@
 import type { PoolClient } from 'pg'
-import { HOUR_MS } from './gauge.ts'
+import { HOUR_MS, hourOf } from './gauge.ts'
 import type { Quantities } from './meters.ts'
 import type { Month } from './month.ts'
 import type { RatedSegment } from './rating.ts'
@@ -9,22 +9,14 @@ export type UsageRequest = { tenantId: string; month: Month; segments: readonly 
 
 /**
  * The usage of every stretch, in fine units, of many tenants at once. An hour's usage belongs to the stretch in which the hour
- * begins; what is held without a later sample is counted up to `nowMs`.
+ * begins, or, where none is on then, to the first that begins in it. What is held without a later sample counts up to `nowMs`.
  */
 export async function readSegmentUsage(
   db: Pick<PoolClient, 'query'>,
   requests: readonly UsageRequest[],
   nowMs: number,
 ): Promise<Quantities[][]> {
-  const spans = requests.flatMap(({ tenantId, month, segments }, request) =>
-    segments.map(({ fromSecond, untilSecond }, segment) => ({
-      request,
-      segment,
-      tenant_id: tenantId,
-      from_ms: ceilHour(month.startMs + fromSecond * 1_000),
-      until_ms: ceilHour(month.startMs + untilSecond * 1_000),
-    })),
-  )
+  const spans = requests.flatMap((request, i) => hourSpans(request).map((span) => ({ request: i, ...span })))
   const result: Quantities[][] = requests.map(({ segments }) =>
     segments.map(({ isolation, fromSecond, untilSecond }) =>
       isolation === 'schema' ? {} : { compute_seconds: BigInt(untilSecond - fromSecond) },
@@ -72,6 +64,17 @@ export async function readSegmentUsage(
     } satisfies Quantities)
   }
   return result
+}
+
+/** The whole hours of each stretch: they never overlap, and none in which the tenant was on a plan is left out. */
+function hourSpans({ tenantId, month, segments }: UsageRequest) {
+  let takenUntilMs = 0
+  return segments.map(({ fromSecond, untilSecond }, segment) => {
+    const from_ms = Math.max(hourOf(month.startMs + fromSecond * 1_000), takenUntilMs)
+    const until_ms = Math.max(ceilHour(month.startMs + untilSecond * 1_000), from_ms)
+    takenUntilMs = until_ms
+    return { segment, tenant_id: tenantId, from_ms, until_ms }
+  })
 }
 
 function ceilHour(ms: number): number {
