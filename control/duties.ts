@@ -4,6 +4,7 @@ import type { MeteringClient } from './app/metering-client.ts'
 import type { ControlConfig } from './config.ts'
 import type { IsolationAudits } from './isolation-audit/isolation-audits.ts'
 import type { TenantSleep } from './provisioners/own-server/sleep.ts'
+import type { SpareRoles } from './provisioners/spare-roles.ts'
 import { followSpendEvents, tellPlanHistories } from './reconciler/billing-sync.ts'
 import { type Duty, forgetOld, purgeExpired, requeueAbandoned } from './reconciler/maintenance.ts'
 import { refreshStorage } from './reconciler/storage-refresh.ts'
@@ -21,9 +22,10 @@ export function listDuties(parts: {
   metering: MeteringClient
   catalogue: PlanCatalogue
   sleep: TenantSleep
+  spares: SpareRoles
   audits: IsolationAudits
 }): Duty[] {
-  const { config, pool, publish, metering, catalogue, sleep, audits } = parts
+  const { config, pool, publish, metering, catalogue, sleep, spares, audits } = parts
   const duties: Duty[] = [
     { name: 'requeue abandoned operations', everyMs: 1_000, run: () => requeueAbandoned(pool) },
     { name: 'requeue webhook deliveries', everyMs: 10_000, run: () => requeueDeliveries(pool) },
@@ -33,6 +35,7 @@ export function listDuties(parts: {
       everyMs: 3_000,
       run: () => refreshStorage({ pool, publish, metering, catalogue }),
     },
+    { name: 'make spare roles', everyMs: 1_000, run: () => spares.refill() },
     { name: 'tell plan histories', everyMs: 1_000, run: () => tellPlanHistories(pool, metering) },
     { name: 'follow spending', everyMs: 5_000, run: () => followSpendEvents(pool, publish, metering) },
     { name: 'forget what is over', everyMs: 600_000, run: () => forgetOld(pool) },

@@ -4,6 +4,7 @@ import { Problem } from '../../runtime/problem.ts'
 import type { Isolation, Plan } from '../../tenancy/plan.ts'
 import { requireBackend } from '../stores/backend-store.ts'
 import { findOperation, insertOperation, type OperationRow } from '../stores/operation-store.ts'
+import { occupyPlace } from '../stores/server-store.ts'
 import { insertTenantKey } from '../stores/tenant-key-store.ts'
 import { insertTenant, tenantExisted } from '../stores/tenant-store.ts'
 import type { AppEnv, AppServices } from './environment.ts'
@@ -61,12 +62,14 @@ export async function acceptTenant(
 ): Promise<{ operation: OperationRow; keys: ShownKeys }> {
   const isolation = request.isolation ?? 'schema'
   const plan = choosePlan(services, request.plan, isolation, 'isolation')
-  const tenantId = makeId('ten', services.clock.nowMs())
   const operationId = makeId('op', services.clock.nowMs())
   const accepted = await mutate(c, services, async (change) => {
     if (request.backend !== undefined) await requireBackend(change.tx, request.backend)
+    const spare = await services.takeSpare(change, isolation)
+    const tenantId = spare?.tenantId ?? makeId('ten', services.clock.nowMs())
     const row = await insertTenant(change, {
       tenant_id: tenantId,
+      server: spare?.server ?? null,
       name: request.name,
       plan: plan.id,
       region: request.region ?? DEFAULT_REGION,
@@ -83,6 +86,8 @@ export async function acceptTenant(
       sealedResult: services.sealer.seal(JSON.stringify(keys), `operation:${operationId}`),
       jobDelaySeconds: options.isAsync ? 0 : NET_SECONDS,
     })
+    // Last, because all creates on a server meet at its row.
+    if (spare !== undefined) await occupyPlace(change, spare.server)
     const mutation: Mutation<{ operation: OperationRow; keys: ShownKeys }, 202> = {
       status: 202,
       body: { operation, keys },

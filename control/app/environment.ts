@@ -9,7 +9,7 @@ import type { RequestContextCodec } from '../../tenancy/request-context.ts'
 import type { TenantStatus } from '../../tenancy/tenant.ts'
 import type { Reconciler } from '../reconciler/reconciler.ts'
 import type { Actor } from '../stores/audit-store.ts'
-import type { PublishTouched } from '../stores/change.ts'
+import type { Change, PublishTouched } from '../stores/change.ts'
 import type { PlatformKeyRow } from '../stores/platform-key-store.ts'
 import type { MeteringClient } from './metering-client.ts'
 
@@ -21,6 +21,8 @@ export type AppServices = {
   sealer: Sealer
   catalogue: PlanCatalogue
   metering: MeteringClient
+  /** An id made ahead for a tenant of this isolation, with its place, where there is one. */
+  takeSpare: (change: Change, isolation: Isolation) => Promise<{ tenantId: string; server: string } | undefined>
   /** The degrees of isolation that this platform can make; a plan may offer more. */
   isolations: readonly Isolation[]
   /** Wakes a paused tenant; resolves with its status, `undefined` for an unknown one. */

@@ -142,10 +142,11 @@ export function tenantRoutes(services: AppServices) {
 
   app.openapi({ ...listTenantsRoute, middleware: allow('tenants', 'see') }, async (c) => {
     const { limit, cursor, ...filter } = c.req.valid('query')
-    const before = decodeCursor('tenants', cursor)
+    const position = decodeCursor('tenants', cursor)
+    const before = position === undefined ? undefined : Number(position)
     const rows = await listTenants(services.pool, { ...filter, before, limit: limit + 1 })
     return c.json(
-      makePage('tenants', rows, limit, (row) => row.tenant_id, render),
+      makePage('tenants', rows, limit, (row) => String(row.position), render),
       200,
     )
   })

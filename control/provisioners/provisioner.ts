@@ -8,6 +8,8 @@ import type { TenantRow } from '../stores/tenant-store.ts'
  */
 export type Provisioner = {
   readonly isolation: Isolation
+  /** An id made ahead for a tenant to come, on the server that its role is on; the change counts its place (`occupyPlace`). */
+  takeSpare?(change: Change): Promise<{ tenantId: string; server: string } | undefined>
   /**
    * Chooses the server for the tenant and takes the place there, inside the change; the name is stored with the tenant.
    * @throws Problem 503 `no_capacity` when there is no room.

@@ -14,12 +14,14 @@ import { prepareTenantsDirectory } from './own-server/tenants-directory.ts'
 import type { Provisioner } from './provisioner.ts'
 import { SchemaProvisioner } from './schema-provisioner.ts'
 import { SharedServers } from './shared-servers.ts'
+import { SpareRoles } from './spare-roles.ts'
 
 export type Provisioning = {
   /** The provisioners that this platform has; a plan may offer more. */
   provisioners: Partial<Record<Isolation, Provisioner>>
   sleep: TenantSleep
   shared: SharedServers
+  spares: SpareRoles
   servers: OwnServers
   close: () => Promise<void>
 }
@@ -39,6 +41,7 @@ export async function startProvisioning(options: {
   const shared = new SharedServers()
   try {
     await shared.open({ urls: options.sharedUrls, metadata: pool, sealer, publish, log })
+    const spares = new SpareRoles({ pool, servers: shared })
     const initdbUser = await findUnprivilegedUser()
     const { path, node } = await prepareTenantsDirectory(options.dataDirectory)
     const binaries = await findPostgresBinaries(initdbUser)
@@ -47,12 +50,13 @@ export async function startProvisioning(options: {
     servers.start(await takeOver(pool, publish, servers))
     return {
       provisioners: {
-        schema: new SchemaProvisioner(shared),
+        schema: new SchemaProvisioner(shared, spares),
         database: new DatabaseProvisioner({ db: pool, servers, sealer, directories }),
       },
       sleep: new TenantSleep({ pool, publish, servers, log }),
       servers,
       shared,
+      spares,
       close: async () => {
         const running = servers.watched()
         await servers.close()

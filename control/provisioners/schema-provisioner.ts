@@ -4,15 +4,22 @@ import { freePlace, takePlace } from '../stores/server-store.ts'
 import type { TenantRow } from '../stores/tenant-store.ts'
 import type { Provisioner } from './provisioner.ts'
 import type { SharedServers } from './shared-servers.ts'
+import type { SpareRoles } from './spare-roles.ts'
 import { createTenantSchema, dropTenantSchema } from './tenant-schema.ts'
 
 /** `schema` isolation: a schema and a role of its own on the least loaded of the shared servers. */
 export class SchemaProvisioner implements Provisioner {
   readonly isolation = 'schema'
   readonly #servers: SharedServers
+  readonly #spares: SpareRoles
 
-  constructor(servers: SharedServers) {
+  constructor(servers: SharedServers, spares: SpareRoles) {
     this.#servers = servers
+    this.#spares = spares
+  }
+
+  takeSpare(change: Change): Promise<{ tenantId: string; server: string } | undefined> {
+    return this.#spares.take(change)
   }
 
   async place(change: Change): Promise<string> {

@@ -5,6 +5,26 @@ import type { Queryable } from '../stores/change.ts'
 const DROP_BATCH = 50
 
 /**
+ * Makes tenants' roles, and the request login able to become them, where that is not so already: what is there is not touched,
+ * because each change of roles makes all connections forget what they know of them.
+ * @param names of `tenantSchemaName`, so they can stand in SQL.
+ */
+export function makeTenantRolesSql(names: readonly string[]): string {
+  return `
+    do $$ declare name text; begin
+      foreach name in array array['${names.join("','")}'] loop
+        if not exists (select from pg_roles where rolname = name) then
+          execute format('create role %I nologin noinherit nobypassrls', name);
+        end if;
+        if not exists (select from pg_auth_members
+                       where roleid = name::regrole and member = 'aerodb_request'::regrole) then
+          execute format('grant %I to aerodb_request with inherit false, set true, admin false', name);
+        end if;
+      end loop;
+    end $$;`
+}
+
+/**
  * Lays down the first wall for a tenant: a role that can reach its own schema and nothing else, and a schema that belongs
  * to the schema API's login. The server's event trigger puts the second one (forced row level security) on each table.
  * One statement batch, one transaction, one round trip.
@@ -12,12 +32,7 @@ const DROP_BATCH = 50
 export async function createTenantSchema(db: Queryable, tenantId: string): Promise<void> {
   const name = tenantSchemaName(tenantId)
   await db.query(`
-    do $$ begin
-      if not exists (select from pg_roles where rolname = '${name}') then
-        create role ${name} nologin noinherit nobypassrls;
-      end if;
-    end $$;
-    grant ${name} to aerodb_request with inherit false, set true, admin false;
+    ${makeTenantRolesSql([name])}
     create schema if not exists ${name} authorization aerodb_ddl;
     grant usage on schema ${name} to ${name};
     alter default privileges for role aerodb_ddl in schema ${name}

@@ -92,6 +92,11 @@ export async function takePlace(change: Change, among: readonly string[]): Promi
   return result.rows[0]?.server
 }
 
+/** Counts a place that was taken by a spare role. */
+export async function occupyPlace(change: Change, server: string): Promise<void> {
+  await change.tx.query('update control.servers set tenant_count = tenant_count + 1 where server = $1', [server])
+}
+
 export async function freePlace(change: Change, server: string): Promise<void> {
   await change.tx.query('update control.servers set tenant_count = greatest(tenant_count - 1, 0) where server = $1', [
     server,

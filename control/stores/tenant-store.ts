@@ -26,6 +26,8 @@ export type TenantRow = {
   server: string | null
   backend: string | null
   version: number
+  /** In the order of creation. */
+  position: number
   created_at: Date
   updated_at: Date
   deleted_at: Date | null
@@ -35,7 +37,10 @@ export type TenantRow = {
 
 /** The columns that changes set; everything else is identity or kept by the store itself. */
 export type TenantFields = Partial<
-  Omit<TenantRow, 'tenant_id' | 'name' | 'version' | 'created_at' | 'updated_at' | 'documents_bytes' | 'files_bytes'>
+  Omit<
+    TenantRow,
+    'tenant_id' | 'name' | 'version' | 'position' | 'created_at' | 'updated_at' | 'documents_bytes' | 'files_bytes'
+  >
 >
 
 /**
@@ -50,14 +55,14 @@ export async function lockName(change: Change, name: string): Promise<void> {
 /** @throws Problem 409 `name_taken` when a living tenant has the name. */
 export async function insertTenant(
   change: Change,
-  tenant: Pick<TenantRow, 'tenant_id' | 'name' | 'plan' | 'region' | 'isolation' | 'backend'>,
+  tenant: Pick<TenantRow, 'tenant_id' | 'name' | 'plan' | 'region' | 'isolation' | 'backend' | 'server'>,
 ): Promise<TenantRow> {
   await lockName(change, tenant.name)
   try {
     const result = await change.tx.query<TenantRow>(
-      `insert into control.tenants (tenant_id, name, plan, region, isolation, backend, status)
-       values ($1, $2, $3, $4, $5, $6, 'provisioning') returning *`,
-      [tenant.tenant_id, tenant.name, tenant.plan, tenant.region, tenant.isolation, tenant.backend],
+      `insert into control.tenants (tenant_id, name, plan, region, isolation, backend, server, status)
+       values ($1, $2, $3, $4, $5, $6, $7, 'provisioning') returning *`,
+      [tenant.tenant_id, tenant.name, tenant.plan, tenant.region, tenant.isolation, tenant.backend, tenant.server],
     )
     const row = result.rows[0]
     if (row === undefined) throw new Error('unreachable')
@@ -125,8 +130,8 @@ export type TenantFilter = {
   plan?: string | undefined
   status?: TenantStatus | undefined
   isolation?: Isolation | undefined
-  /** Tenants after this id, in order of creation, newest first. */
-  before?: string | undefined
+  /** Tenants created before the one at this position. */
+  before?: number | undefined
   limit: number
 }
 
@@ -143,10 +148,10 @@ export async function listTenants(db: Queryable, filter: TenantFilter): Promise<
   if (filter.isolation !== undefined) add('isolation = ?', filter.isolation)
   if (filter.status !== undefined) add('status = ?', filter.status)
   else conditions.push(`status <> 'deleted'`)
-  if (filter.before !== undefined) add('tenant_id < ?', filter.before)
+  if (filter.before !== undefined) add('position < ?', filter.before)
   values.push(filter.limit)
   const result = await db.query<TenantRow>(
-    `select * from control.tenants where ${conditions.join(' and ')} order by tenant_id desc limit $${values.length}`,
+    `select * from control.tenants where ${conditions.join(' and ')} order by position desc limit $${values.length}`,
     values,
   )
   return result.rows
