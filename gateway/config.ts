@@ -43,6 +43,15 @@ const schema = z.object({
     .transform((value) => value.split(',').map((part) => part.trim()))
     .pipe(z.array(z.string().refine(isAddressRange, 'must be addresses or CIDR ranges, separated by commas')))
     .default([]),
+  /** With a directory of certificates (`<name>.crt` and `<name>.key`), TLS and HTTP/2 are served at the TLS port. */
+  AERODB_GATEWAY_TLS_DIRECTORY: z.string().optional(),
+  AERODB_GATEWAY_TLS_PORT: port.default(8443),
+  /** The part of requests that get a line in the log, 0 to 1; server faults always do. */
+  AERODB_GATEWAY_ACCESS_LOG_SAMPLE: z
+    .string()
+    .regex(/^(?:0|1|0?\.\d{1,9})$/, 'must be a number from 0 to 1')
+    .transform(Number)
+    .default(0),
   AERODB_GATEWAY_MAX_BODY_BYTES: wholeNumber(1).default(5_000_000_000),
   AERODB_GATEWAY_MAX_HEADER_BYTES: wholeNumber(1_024, 1_048_576).default(32_768),
   AERODB_GATEWAY_MAX_TARGET_BYTES: wholeNumber(256, 1_048_576).default(16_384),

@@ -78,7 +78,8 @@ export function fieldsForUpstream(request: IncomingMessage, withCredentials: boo
   for (let i = 0; i + 1 < raw.length; i += 2) {
     const original = raw[i] ?? ''
     const name = lowerCase(original)
-    if (NOT_FROM_CLIENTS.has(name) || name.startsWith(INTERNAL_HEADER_PREFIX)) continue
+    // HTTP/2's pseudo-fields are no fields.
+    if (name.charCodeAt(0) === 0x3a || NOT_FROM_CLIENTS.has(name) || name.startsWith(INTERNAL_HEADER_PREFIX)) continue
     if (!withCredentials && (name === 'apikey' || name === 'authorization')) continue
     if (named?.has(name)) continue
     fields.push(original, raw[i + 1] ?? '')

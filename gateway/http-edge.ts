@@ -71,6 +71,11 @@ export function makeHttpEdge(options: HttpEdgeOptions): Server {
   return server
 }
 
+/** Takes a request of either version of HTTP from another server than ours (`tls-edge.ts`). */
+export function acceptRequest(request: IncomingMessage, response: ServerResponse, options: HttpEdgeOptions): void {
+  accept(toExchange(request, response, options), options, options.serve)
+}
+
 /** A client that sent such a request may mean something else by what follows it. */
 const CLOSE = { Connection: 'close' }
 
@@ -110,7 +115,7 @@ function toExchange(
 ): Exchange {
   const requestId = options.requestIds.next()
   let target = request.url ?? ''
-  let hostHeader = countHosts(request.rawHeaders) === 1 ? (request.headers.host ?? '') : ''
+  let hostHeader = hostFieldOf(request)
   if (!target.startsWith('/')) {
     // Absolute form: its authority replaces `Host` (RFC 9112 3.2.2). `*` and authority form have nobody here to serve them.
     const absolute = /^https?:\/\/([^/?#]*)(.*)$/i.exec(target)
@@ -139,6 +144,15 @@ function toExchange(
     admitted: false,
     isUpgrade,
   }
+}
+
+/** The one `Host`, or HTTP/2's `:authority`, which a `Host` beside it must not contradict (RFC 9113 8.3.1); else nothing. */
+function hostFieldOf(request: IncomingMessage): string {
+  const hosts = countHosts(request.rawHeaders)
+  if (request.httpVersionMajor !== 2) return hosts === 1 ? (request.headers.host ?? '') : ''
+  const authority = request.headers[':authority']
+  if (typeof authority !== 'string') return hosts === 1 ? (request.headers.host ?? '') : ''
+  return hosts === 0 || request.headers.host === authority ? authority : ''
 }
 
 function countHosts(rawHeaders: readonly string[]): number {

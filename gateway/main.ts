@@ -23,13 +23,14 @@ async function startPrimary({ config, log, lifecycle }: ServiceContext<GatewayCo
   const primary = new Primary({
     host: config.AERODB_GATEWAY_HOST,
     port: config.AERODB_GATEWAY_PORT,
+    ...(config.AERODB_GATEWAY_TLS_DIRECTORY === undefined ? {} : { tlsPort: config.AERODB_GATEWAY_TLS_PORT }),
     workers: config.AERODB_GATEWAY_WORKERS,
     log,
     onChange: announce,
   })
-  lifecycle.onStop('workers', () => primary.stop())
   const admin = makeAdminServer({
-    isReady: () => primary.isReady,
+    // It falls as soon as the signal to stop is there, and is told until the last worker has drained.
+    isReady: () => primary.isReady && !lifecycle.isStopping,
     collectMetrics: () => primary.collectMetrics(),
   })
   await new Promise<void>((resolve, reject) => {
@@ -40,6 +41,7 @@ async function startPrimary({ config, log, lifecycle }: ServiceContext<GatewayCo
     admin.close()
     admin.closeAllConnections()
   })
+  lifecycle.onStop('workers', () => primary.stop())
   const port = await primary.start()
   process.on('SIGHUP', () => void primary.restartWorkers())
   const { port: adminPort } = admin.address() as AddressInfo
@@ -47,7 +49,7 @@ async function startPrimary({ config, log, lifecycle }: ServiceContext<GatewayCo
     url: `http://${config.AERODB_GATEWAY_HOST}:${port}`,
     adminUrl: `http://${config.AERODB_GATEWAY_ADMIN_HOST}:${adminPort}`,
   }
-  log.info({ ...endpoints, workers: primary.pids() }, 'serving')
+  log.info({ ...endpoints, tlsPort: primary.tlsPort, workers: primary.pids() }, 'serving')
   announce()
 }
 

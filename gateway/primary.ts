@@ -20,6 +20,8 @@ type Worker = { child: ChildProcess; isReady: boolean; isLeaving: boolean; start
 export type PrimaryOptions = {
   host: string
   port: number
+  /** A second port, for TLS. */
+  tlsPort?: number
   workers: number
   log: Logger
   /** Called when the set of serving workers has changed. */
@@ -35,8 +37,9 @@ export type PrimaryOptions = {
 export class Primary {
   readonly #options: PrimaryOptions
   readonly #server: Server
+  readonly #tlsServer: Server
   readonly #workers = new Set<Worker>()
-  readonly #waiting: Socket[] = []
+  readonly #waiting: { socket: Socket; isTls: boolean }[] = []
   readonly #collecting = new Map<number, (worker: ChildProcess, metrics: MetricObject[]) => void>()
   readonly #gatewayId = randomBytes(8).toString('hex')
   /** Workers that died lately. */
@@ -48,16 +51,15 @@ export class Primary {
 
   constructor(options: PrimaryOptions) {
     this.#options = options
-    this.#server = createServer({ pauseOnConnect: true }, (socket) => this.#handOver(socket))
+    this.#server = createServer({ pauseOnConnect: true }, (socket) => this.#handOver(socket, false))
+    this.#tlsServer = createServer({ pauseOnConnect: true }, (socket) => this.#handOver(socket, true))
   }
 
   /** Starts the workers and resolves with the port once the first serves. */
   async start(): Promise<number> {
-    const { host, port, workers } = this.#options
-    await new Promise<void>((resolve, reject) => {
-      this.#server.once('error', reject)
-      this.#server.listen({ host, port, backlog: 4_096 }, resolve)
-    })
+    const { host, port, tlsPort, workers } = this.#options
+    await listen(this.#server, host, port)
+    if (tlsPort !== undefined) await listen(this.#tlsServer, host, tlsPort)
     for (let i = 0; i < workers; i++) this.#fork()
     await new Promise<void>((resolve) => {
       const look = (): void => {
@@ -66,8 +68,12 @@ export class Primary {
       }
       look()
     })
-    const address = this.#server.address()
-    return typeof address === 'object' && address !== null ? address.port : port
+    return portOf(this.#server) ?? port
+  }
+
+  /** Where TLS is served, if it is. */
+  get tlsPort(): number | undefined {
+    return portOf(this.#tlsServer)
   }
 
   /** The process ids of the workers that serve. */
@@ -123,7 +129,8 @@ export class Primary {
   async stop(): Promise<void> {
     this.#isStopping = true
     this.#server.close()
-    for (const socket of this.#waiting.splice(0)) socket.destroy()
+    this.#tlsServer.close()
+    for (const { socket } of this.#waiting.splice(0)) socket.destroy()
     await Promise.all([...this.#workers].map((worker) => this.#end(worker)))
   }
 
@@ -131,19 +138,19 @@ export class Primary {
     return [...this.#workers].filter(({ isReady, isLeaving, child }) => isReady && !isLeaving && child.connected)
   }
 
-  #handOver(socket: Socket): void {
+  #handOver(socket: Socket, isTls: boolean): void {
     const serving = this.#serving()
     const worker = serving[this.#turn++ % Math.max(1, serving.length)]
     if (worker === undefined) {
       if (this.#isStopping || this.#waiting.length >= MAX_WAITING) socket.destroy()
-      else this.#waiting.push(socket)
+      else this.#waiting.push({ socket, isTls })
       return
     }
-    const message: ToWorker = { type: 'connection' }
+    const message: ToWorker = { type: 'connection', isTls }
     worker.child.send(message, socket, { keepOpen: false }, (fault) => {
       // The worker died with the connection still in our hands: another one takes it. Not within this turn: the news of
       // the death arrives by the event loop, which tries without a pause would never let run.
-      if (fault !== null && !socket.destroyed) setImmediate(() => this.#handOver(socket))
+      if (fault !== null && !socket.destroyed) setImmediate(() => this.#handOver(socket, isTls))
     })
   }
 
@@ -166,7 +173,7 @@ export class Primary {
   #becameReady(worker: Worker): void {
     worker.isReady = true
     if (this.#deadProcesses.length > 0) this.#tellDeadProcesses([worker])
-    for (const socket of this.#waiting.splice(0)) this.#handOver(socket)
+    for (const { socket, isTls } of this.#waiting.splice(0)) this.#handOver(socket, isTls)
     this.#options.onChange()
   }
 
@@ -208,4 +215,16 @@ export class Primary {
       child.kill('SIGTERM')
     })
   }
+}
+
+function listen(server: Server, host: string, port: number): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen({ host, port, backlog: 4_096 }, resolve)
+  })
+}
+
+function portOf(server: Server): number | undefined {
+  const address = server.address()
+  return typeof address === 'object' && address !== null ? address.port : undefined
 }

@@ -65,7 +65,7 @@ class Relay implements UpstreamHandler {
   onInformation(status: number, headers: readonly string[]): void {
     const { request, response } = this.#exchange
     // 100 answers an expectation, which is ours to answer; HTTP/1.0 knows no 1xx (RFC 9110 15.2).
-    if (status === 100 || request.httpVersionMinor === 0 || response.headersSent) return
+    if (status === 100 || request.httpVersion !== '1.1' || response.headersSent) return
     const fields: string[] = []
     appendFieldsForClient(fields, headers)
     response.writeInformation(status, fields)
@@ -79,7 +79,8 @@ class Relay implements UpstreamHandler {
     const fields = exchange.responseHeaders.slice()
     appendFieldsForClient(fields, headers)
     // The rest of a body that the upstream did not wait for would be taken for the next request.
-    if (!exchange.request.complete && hasBody(exchange)) fields.push('Connection', 'close')
+    const { request } = exchange
+    if (request.httpVersionMajor === 1 && !request.complete && hasBody(exchange)) fields.push('Connection', 'close')
     exchange.response.writeHead(status, fields)
     // A stream's head goes out at once: its first event may be long in coming.
     if (this.#expectedBytes < 0) exchange.response.flushHeaders()

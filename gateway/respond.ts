@@ -31,16 +31,26 @@ export function respond(
   if (contentType !== undefined) all.push('Content-Type', contentType)
   if (status !== 204) all.push('Content-Length', String(Buffer.byteLength(body)))
   // An unread body would have to be read to its end before the connection could serve again.
-  if (!request.complete && hasBody(exchange)) {
+  if (request.httpVersionMajor === 1 && !request.complete && hasBody(exchange)) {
     if (!fields.includes('Connection')) all.push('Connection', 'close')
     if (!exchange.isUpgrade) lingerAfterAnswer(request)
   }
-  response.writeHead(status, all)
+  response.writeHead(status, request.httpVersionMajor === 1 ? all : withoutConnection(all))
   response.end(exchange.method === 'HEAD' ? undefined : body)
 }
 
-/** A request has a body when its framing says so (RFC 9112 6.3). */
+/** HTTP/2 has no `Connection` (RFC 9113 8.2.2). */
+function withoutConnection(fields: readonly string[]): string[] {
+  const kept: string[] = []
+  for (let i = 0; i + 1 < fields.length; i += 2) {
+    if (fields[i] !== 'Connection') kept.push(fields[i] ?? '', fields[i + 1] ?? '')
+  }
+  return kept
+}
+
+/** A request has a body when its framing says so (RFC 9112 6.3); in HTTP/2, when its stream has not ended with its head. */
 export function hasBody({ request }: Pick<Exchange, 'request'>): boolean {
+  if (request.httpVersionMajor === 2) return !request.readableEnded && !('complete' in request && request.complete)
   const length = request.headers['content-length']
   return request.headers['transfer-encoding'] !== undefined || (length !== undefined && length !== '0')
 }

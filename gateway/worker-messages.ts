@@ -2,7 +2,7 @@ import type { MetricObject } from 'prom-client'
 
 /** From the primary to a worker. A connection's socket travels beside its message. */
 export type ToWorker =
-  | { type: 'connection' }
+  | { type: 'connection'; isTls: boolean }
   | { type: 'collect-metrics'; id: number }
   /** Workers that died: their leases need not be waited for. */
   | { type: 'dead-processes'; processes: readonly string[] }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import type { Http2SecureServer } from 'node:http2'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { Agent } from 'undici'
@@ -12,6 +13,7 @@ import { ServiceTokenCodec } from '../runtime/service-token.ts'
 import { DirectoryReader } from '../tenancy/directory-reader.ts'
 import { LastKnownGood } from '../tenancy/last-known-good.ts'
 import { RequestContextCodec } from '../tenancy/request-context.ts'
+import { AccessLog } from './access-log.ts'
 import { makeApp } from './app.ts'
 import { CircuitBreaker } from './circuit-breaker.ts'
 import { ClientOrigins } from './client-address.ts'
@@ -19,7 +21,7 @@ import { ClientConnections } from './client-connections.ts'
 import type { GatewayConfig } from './config.ts'
 import { ConnectionKeeper } from './connection-keeper.ts'
 import { HostTargets } from './host.ts'
-import { makeHttpEdge } from './http-edge.ts'
+import { acceptRequest, type HttpEdgeOptions, makeHttpEdge } from './http-edge.ts'
 import { LEDGER_LAG_MS, LeasedQuotaKeeper, QUOTA_LEASE_MS } from './leased-quota-keeper.ts'
 import { LeasedRateLimiter, RATE_LEASE_MS } from './leased-rate-limiter.ts'
 import { LoadShedding } from './load-shedding.ts'
@@ -33,6 +35,8 @@ import { makeRequestCountSource } from './request-count.ts'
 import { RequestIds } from './request-id.ts'
 import { StallWatch } from './stall-watch.ts'
 import { parseTenantEntry, type TenantEntry } from './tenant-entry.ts'
+import { TlsCertificates } from './tls-certificates.ts'
+import { makeTlsEdge } from './tls-edge.ts'
 import type { Upstream } from './upstream.ts'
 import { LinkUpstream } from './upstream-link.ts'
 import { OwnBackendUpstream } from './upstream-own.ts'
@@ -53,7 +57,8 @@ const SINGLE_CONNECTIONS = 128
 const OWN_PIPELINING = 16
 
 /** One process that serves: wires the pipeline and takes connections from the primary. */
-export async function startWorker({ config, log, lifecycle }: ServiceContext<GatewayConfig>): Promise<void> {
+export async function startWorker(service: ServiceContext<GatewayConfig>): Promise<void> {
+  const { config, log, lifecycle } = service
   const clock = systemClock
   const redis = connectRedis({
     urls: config.AERODB_REDIS_URL,
@@ -100,6 +105,7 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
 
   const clients = new ClientConnections()
   const metrics = new GatewayMetrics({ tenants: () => directory.size, connections: () => clients.size })
+  const accessLog = new AccessLog(log, config.AERODB_GATEWAY_ACCESS_LOG_SAMPLE)
   const recordUsage = makeRecordUsage(spool, clock)
   const countInLedger = makeRequestCountSource(config.AERODB_METERING_URL, serviceTokens, clock)
   const liveness = new HeartbeatLiveness({
@@ -171,7 +177,9 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
       codec: new RequestContextCodec(config.AERODB_INTERNAL_SECRET),
       clock,
       beforeLastByte(exchange, outcome, done) {
-        metrics.responded(outcome.status, clock.monotonicMs() - exchange.startedMs)
+        const durationMs = clock.monotonicMs() - exchange.startedMs
+        metrics.responded(outcome.status, durationMs)
+        accessLog.write(exchange, outcome.status, outcome.egressBytes, durationMs)
         recordUsage(exchange, outcome, done)
       },
       onFault(exchange, fault) {
@@ -181,7 +189,7 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
     metrics,
     log,
   })
-  const server = makeHttpEdge({
+  const edge: HttpEdgeOptions = {
     serve,
     serveUpgrade,
     requestIds: new RequestIds(),
@@ -192,8 +200,14 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
     maxTargetBytes: config.AERODB_GATEWAY_MAX_TARGET_BYTES,
     headTimeoutMs: config.AERODB_GATEWAY_HEAD_TIMEOUT_MS,
     keepAliveMs: config.AERODB_GATEWAY_KEEP_ALIVE_MS,
-  })
+  }
+  const server = makeHttpEdge(edge)
+  const tlsServer =
+    config.AERODB_GATEWAY_TLS_DIRECTORY === undefined
+      ? undefined
+      : await startTls(config.AERODB_GATEWAY_TLS_DIRECTORY, edge, service)
   clients.follow(server)
+  if (tlsServer !== undefined) clients.follow(tlsServer)
   lifecycle.onStop('connections', async () => {
     await tunnels.close()
     await clients.drain()
@@ -203,9 +217,10 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
 
   process.on('message', (message: ToWorker, socket: Socket | undefined) => {
     if (message.type === 'connection' && socket !== undefined) {
-      clients.add(socket)
+      clients.add(socket, message.isTls)
       socket.setNoDelay(true)
-      server.emit('connection', socket)
+      const target = message.isTls ? tlsServer : server
+      target?.emit('connection', socket)
       socket.resume()
     } else if (message.type === 'dead-processes') {
       for (const dead of message.processes) liveness.declareProcessDead(dead)
@@ -220,6 +235,23 @@ export async function startWorker({ config, log, lifecycle }: ServiceContext<Gat
   await Promise.all([redis, subscriber].map((client) => whenRedisReady(client, REDIS_PATIENCE_MS).catch(() => {})))
   await liveness.start()
   lifecycle.ready()
+}
+
+async function startTls(
+  directory: string,
+  edge: HttpEdgeOptions,
+  { log, lifecycle }: ServiceContext<GatewayConfig>,
+): Promise<Http2SecureServer> {
+  const certificates = new TlsCertificates(directory, log)
+  await certificates.start()
+  lifecycle.onStop('certificates', () => certificates.stop())
+  return makeTlsEdge({
+    certificates,
+    maxHeaderBytes: edge.maxHeaderBytes,
+    headTimeoutMs: edge.headTimeoutMs,
+    keepAliveMs: edge.keepAliveMs,
+    onRequest: (request, response) => acceptRequest(request, response, edge),
+  })
 }
 
 /** Safe requests go over connections of ours, as many in flight on each as the backend allows; all else over undici. */
