@@ -84,7 +84,9 @@ test('data of a purged tenant, a schema of nobody, and a tenant without its sche
   await register('ten_0123456789abcdefghjkmnpqrs', 'lost', 'active')
   const { findings } = await audit()
   await server.pool.query(`drop schema ${purged.schema}, ${nobody.schema} cascade`)
-  await metadata.query(`delete from control.tenants where name in ('lost', 'purged')`)
+  await metadata.query(
+    `update control.tenants set status = 'deleted', purged_at = now() where name in ('lost', 'purged')`,
+  )
   expect(findings.map(({ code, tenant, what }) => [code, tenant?.name ?? null, what]).toSorted()).toEqual([
     ['schema_without_tenant', null, 'no tenant has it'],
     ['schema_without_tenant', 'purged', 'its tenant was purged'],

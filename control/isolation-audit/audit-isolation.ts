@@ -8,7 +8,7 @@ import { compareWithRegister, readTenantRegister, type TenantRegister, tenantOfS
 import { buildReport, type IsolationReport } from './report.ts'
 
 export type AuditOptions = {
-  /** By their administrators' connections. */
+  /** By their administrators' connections: the shared tier's, and those of tenants' own that run now. */
   servers: readonly AuditedServer[]
   /** The metadata database, to name tenants and to compare with what is registered. */
   metadata?: PostgresPool
@@ -24,16 +24,23 @@ export type AuditOptions = {
 /**
  * Looks at every wall between tenants and reports each rule that is broken. It changes nothing (but for the two canary tenants,
  * which it removes again), and takes a number of statements that does not depend on the number of tenants.
- * @throws when a server cannot be reached.
+ * @throws when a shared server cannot be reached; a tenant's own that cannot is a finding.
  */
 export async function auditIsolation(options: AuditOptions): Promise<IsolationReport> {
   const { clock } = options
   const startedMs = clock.monotonicMs()
   const findings: Finding[] = []
   const audits = []
+  const beside = (seen: Observation, where: string) =>
+    toFinding(seen, where, (schema) => tenantOfSchema(schema, undefined))
   for (const server of options.servers) {
     // The names come with the register, which is read after the server.
-    const audit = await auditServer(server, (schema) => tenantOfSchema(schema, undefined))
+    const audit = await auditServer(server, (schema) => tenantOfSchema(schema, undefined)).catch((fault: Error) => {
+      if (!('isOwn' in server)) throw fault
+      const seen = { schema: null, object: `server ${server.name}`, what: fault.message }
+      findings.push(beside({ code: 'check_failed', ...seen }, server.name))
+    })
+    if (audit === undefined) continue
     const register = options.metadata === undefined ? undefined : await readTenantRegister(options.metadata)
     findings.push(...nameTenants(audit.findings, register))
     if (register !== undefined) {
@@ -42,8 +49,6 @@ export async function auditIsolation(options: AuditOptions): Promise<IsolationRe
     }
     audits.push(audit)
   }
-  const beside = (seen: Observation, where: string) =>
-    toFinding(seen, where, (schema) => tenantOfSchema(schema, undefined))
   if (options.dataDirectory !== undefined)
     findings.push(...(await auditFileModes(options.dataDirectory)).map((seen) => beside(seen, 'files')))
   let canary: IsolationReport['canary'] = 'not_probed'

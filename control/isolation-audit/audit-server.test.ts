@@ -317,6 +317,30 @@ test('a line that lets anybody in without a secret is found', async () => {
   expect((await audit()).findings).toEqual([])
 })
 
+test('on its own server a tenant may have what it likes in its schema, and the server is as closed', async () => {
+  const own = () =>
+    auditServer(
+      {
+        name: a.tenantId,
+        isOwn: true,
+        withClient: async (work) => {
+          const client = await server.pool.connect()
+          try {
+            return await work(client)
+          } finally {
+            client.release()
+          }
+        },
+      },
+      () => null,
+    )
+  await run('set role aerodb_ddl; create view $A.mine as select 1 as one; create table $A.plain (id int); reset role')
+  expect((await own()).findings).toEqual([])
+  await run('alter role $A bypassrls')
+  expect((await own()).findings.map(({ code }) => code)).toEqual(['role_attribute'])
+  await run('alter role $A nobypassrls; drop view $A.mine; drop table $A.plain')
+})
+
 test('every rule about servers has a test that breaks it', () => {
   const elsewhere = ['schema_without_tenant', 'tenant_without_schema', 'file_mode', 'canary_leak']
   const below = ['tenant_column_missing', 'foreign_access', 'trust_authentication', 'check_failed']

@@ -1,6 +1,7 @@
+import type { ClientBase } from 'pg'
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import { TENANT_SCHEMAS } from './checks/common.ts'
-import { GRANT_QUERIES } from './checks/grants.ts'
+import { SERVER_RIGHT_QUERIES, TENANT_RIGHT_QUERIES } from './checks/grants.ts'
 import { REFERENCE_QUERIES } from './checks/references.ts'
 import { ROLE_QUERIES } from './checks/roles.ts'
 import { ROW_QUERIES } from './checks/rows.ts'
@@ -8,12 +9,17 @@ import { SERVER_QUERIES } from './checks/server.ts'
 import type { CatalogueQuery, Finding, Observation } from './finding.ts'
 import { RULES } from './rules.ts'
 
-const QUERIES = [...ROW_QUERIES, ...GRANT_QUERIES, ...ROLE_QUERIES, ...REFERENCE_QUERIES, ...SERVER_QUERIES]
+/** What holds on a tenant's own server too, where it is alone and may have views and functions of its own. */
+const OWN_QUERIES = [...SERVER_RIGHT_QUERIES, ...ROLE_QUERIES, ...SERVER_QUERIES]
+const SHARED_QUERIES = [...ROW_QUERIES, ...TENANT_RIGHT_QUERIES, ...REFERENCE_QUERIES, ...OWN_QUERIES]
 /** Of one query at most so many findings are listed; how many there are is said all the same. */
 const MAX_LISTED = 500
 const STATEMENT_TIMEOUT_MS = 120_000
 
-export type AuditedServer = { name: string; pool: PostgresPool }
+type WithClient = <Result>(work: (client: ClientBase) => Promise<Result>) => Promise<Result>
+
+/** A server as its administrator reaches it: of the shared tier, or a tenant's own (named by the tenant's id). */
+export type AuditedServer = { name: string; pool: PostgresPool } | { name: string; isOwn: true; withClient: WithClient }
 
 /** What one server's catalogues say. */
 export type ServerAudit = {
@@ -38,13 +44,22 @@ export type TenantOfSchema = (schema: string) => Finding['tenant']
  * @throws when the server cannot be reached.
  */
 export async function auditServer(server: AuditedServer, tenantOf: TenantOfSchema): Promise<ServerAudit> {
-  const client = await server.pool.connect()
+  const isOwn = 'isOwn' in server
+  const withClient = isOwn ? server.withClient : clientOf(server.pool)
+  return withClient((client) => auditWith(client, server.name, isOwn ? OWN_QUERIES : SHARED_QUERIES, tenantOf))
+}
+
+async function auditWith(
+  client: ClientBase,
+  server: string,
+  queries: readonly CatalogueQuery[],
+  tenantOf: TenantOfSchema,
+): Promise<ServerAudit> {
   let statements = 0
   const send = async <Row extends object>(text: string): Promise<Row[]> => {
     statements++
     return (await client.query<Row>(text)).rows
   }
-  let broken: Error | undefined
   try {
     // With pg_catalog alone on the search path, expressions are printed with every other name qualified.
     await send(`begin isolation level repeatable read, read only;
@@ -55,7 +70,7 @@ export async function auditServer(server: AuditedServer, tenantOf: TenantOfSchem
       set local enable_nestloop = off`)
     const observations: Observation[] = []
     let unlisted = 0
-    for (const query of QUERIES) {
+    for (const query of queries) {
       const found = await observe(query, send)
       observations.push(...found.observations)
       unlisted += found.unlisted
@@ -68,19 +83,31 @@ export async function auditServer(server: AuditedServer, tenantOf: TenantOfSchem
     )
     if (summary === undefined) throw new Error('unreachable')
     return {
-      server: server.name,
+      server,
       database: summary.database,
       schemas: new Set(summary.schemas),
       tables: summary.tables,
       statements,
       unlisted,
-      findings: observations.map((observation) => toFinding(observation, server.name, tenantOf)),
+      findings: observations.map((observation) => toFinding(observation, server, tenantOf)),
     }
   } finally {
-    await client.query('rollback').catch((fault: Error) => {
-      broken = fault
-    })
-    client.release(broken)
+    await client.query('rollback').catch(() => {})
+  }
+}
+
+/** One connection of the pool; it is thrown away after a fault, whatever state it is in. */
+function clientOf(pool: PostgresPool): WithClient {
+  return async (work) => {
+    const client = await pool.connect()
+    let isBroken = true
+    try {
+      const result = await work(client)
+      isBroken = false
+      return result
+    } finally {
+      client.release(isBroken)
+    }
   }
 }
 

@@ -38,7 +38,7 @@ const TENANT_OBJECTS = `object as (
   where typtype in ('e', 'd', 'r', 'm') or (typtype = 'c' and relkind = 'c'))`
 
 /** The first wall: who may reach what. Every right is looked at as it is written; roles have no way around (`roles.ts`). */
-export const GRANT_QUERIES: readonly CatalogueQuery[] = [
+export const TENANT_RIGHT_QUERIES: readonly CatalogueQuery[] = [
   {
     name: 'rights in tenants’ schemas',
     sql: `with ${TENANT_SCHEMAS}, ${TENANT_OBJECTS},
@@ -64,6 +64,47 @@ export const GRANT_QUERIES: readonly CatalogueQuery[] = [
       from object left join pg_roles on pg_roles.oid = owner
       where rolname is distinct from '${DDL_LOGIN}'`,
   },
+  {
+    name: 'default privileges',
+    sql: `with ${TENANT_SCHEMAS}, ${TENANT_ROLES}, ${REQUEST_GRANTEES},
+      entry as (
+        select pg_default_acl.oid, nspname, defaclobjtype as kind, owner.rolname as owner, acl.grantee, acl.privilege_type as privilege,
+          acl.is_grantable, coalesce(grantee.name, acl.grantee::regrole::text) as grantee_name,
+          case defaclobjtype when 'r' then '{SELECT,INSERT,UPDATE,DELETE}'::text[] when 'S' then '{USAGE}' when 'f' then '{EXECUTE}'
+            when 'T' then '{USAGE}' else '{}' end as allowed
+        from pg_default_acl cross join lateral aclexplode(defaclacl) acl
+        join pg_roles owner on owner.oid = defaclrole
+        left join pg_namespace namespace on namespace.oid = defaclnamespace
+        left join request_grantee grantee on grantee.oid = acl.grantee
+        where acl.grantee <> defaclrole)
+      select 'default_privileges_wrong' as code, nspname as schema,
+        format('default privileges of %s%s on %s', owner, coalesce(' in ' || nspname, ''),
+          case kind when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' when 'T' then 'types' else 'schemas' end) as object,
+        string_agg(distinct privilege, ', ') || ' for ' || grantee_name as what
+      from entry
+      where not (nspname is not null and grantee_name = nspname and privilege = any (allowed) and not is_grantable)
+        and (nspname ~ ${TENANT_NAME} or owner = '${DDL_LOGIN}' or grantee in (select oid from request_grantee))
+      group by nspname, owner, kind, grantee_name
+      union all
+      select 'default_privileges_missing', nspname, format('default privileges of %s in %s', '${DDL_LOGIN}', nspname),
+        'nothing for the tenant’s role on ' || case kind when 'r' then 'tables' else 'sequences' end
+      from tenant_schema cross join (values ('r'::"char"), ('S')) as needed (kind)
+      where not exists (
+        select from pg_default_acl cross join lateral aclexplode(defaclacl) acl join pg_roles owner on owner.oid = defaclrole
+        join tenant_role on tenant_role.oid = acl.grantee
+        where defaclnamespace = tenant_schema.oid and defaclobjtype = kind and owner.rolname = '${DDL_LOGIN}'
+          and tenant_role.rolname = tenant_schema.nspname)
+      union all
+      select 'default_privileges_missing', null, 'default privileges of ${DDL_LOGIN} on functions', 'EXECUTE for PUBLIC is not revoked'
+      where not exists (
+        select from pg_default_acl join pg_roles owner on owner.oid = defaclrole
+        where owner.rolname = '${DDL_LOGIN}' and defaclnamespace = 0 and defaclobjtype = 'f'
+          and not exists (select from aclexplode(defaclacl) acl where acl.grantee = 0))`,
+  },
+]
+
+/** Rights around the tenants' schemas: the same on a shared server and on a tenant's own. */
+export const SERVER_RIGHT_QUERIES: readonly CatalogueQuery[] = [
   {
     name: 'rights outside tenants’ schemas',
     sql: `with ${REQUEST_GRANTEES},
@@ -134,43 +175,6 @@ export const GRANT_QUERIES: readonly CatalogueQuery[] = [
             and (database && array['all', datname::text, 'sameuser', 'samerole'] or array_to_string(database, ' ') like '%/%')
             and (user_name && '{all,${REQUEST_LOGIN},${DDL_LOGIN}}' or array_to_string(user_name, ' ') ~ '[/+]'))
       group by datname`,
-  },
-  {
-    name: 'default privileges',
-    sql: `with ${TENANT_SCHEMAS}, ${TENANT_ROLES}, ${REQUEST_GRANTEES},
-      entry as (
-        select pg_default_acl.oid, nspname, defaclobjtype as kind, owner.rolname as owner, acl.grantee, acl.privilege_type as privilege,
-          acl.is_grantable, coalesce(grantee.name, acl.grantee::regrole::text) as grantee_name,
-          case defaclobjtype when 'r' then '{SELECT,INSERT,UPDATE,DELETE}'::text[] when 'S' then '{USAGE}' when 'f' then '{EXECUTE}'
-            when 'T' then '{USAGE}' else '{}' end as allowed
-        from pg_default_acl cross join lateral aclexplode(defaclacl) acl
-        join pg_roles owner on owner.oid = defaclrole
-        left join pg_namespace namespace on namespace.oid = defaclnamespace
-        left join request_grantee grantee on grantee.oid = acl.grantee
-        where acl.grantee <> defaclrole)
-      select 'default_privileges_wrong' as code, nspname as schema,
-        format('default privileges of %s%s on %s', owner, coalesce(' in ' || nspname, ''),
-          case kind when 'r' then 'tables' when 'S' then 'sequences' when 'f' then 'functions' when 'T' then 'types' else 'schemas' end) as object,
-        string_agg(distinct privilege, ', ') || ' for ' || grantee_name as what
-      from entry
-      where not (nspname is not null and grantee_name = nspname and privilege = any (allowed) and not is_grantable)
-        and (nspname ~ ${TENANT_NAME} or owner = '${DDL_LOGIN}' or grantee in (select oid from request_grantee))
-      group by nspname, owner, kind, grantee_name
-      union all
-      select 'default_privileges_missing', nspname, format('default privileges of %s in %s', '${DDL_LOGIN}', nspname),
-        'nothing for the tenant’s role on ' || case kind when 'r' then 'tables' else 'sequences' end
-      from tenant_schema cross join (values ('r'::"char"), ('S')) as needed (kind)
-      where not exists (
-        select from pg_default_acl cross join lateral aclexplode(defaclacl) acl join pg_roles owner on owner.oid = defaclrole
-        join tenant_role on tenant_role.oid = acl.grantee
-        where defaclnamespace = tenant_schema.oid and defaclobjtype = kind and owner.rolname = '${DDL_LOGIN}'
-          and tenant_role.rolname = tenant_schema.nspname)
-      union all
-      select 'default_privileges_missing', null, 'default privileges of ${DDL_LOGIN} on functions', 'EXECUTE for PUBLIC is not revoked'
-      where not exists (
-        select from pg_default_acl join pg_roles owner on owner.oid = defaclrole
-        where owner.rolname = '${DDL_LOGIN}' and defaclnamespace = 0 and defaclobjtype = 'f'
-          and not exists (select from aclexplode(defaclacl) acl where acl.grantee = 0))`,
   },
   {
     name: 'rights of other logins',
