@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ManualClock } from '../../runtime/clock.ts'
 import { makeLogger } from '../../runtime/log.ts'
 import { FileBlobStore } from './blobs/file-blob-store.ts'
+import type { StatementExecutor } from './session.ts'
 import type { Checkpoint } from './steps/services.ts'
 import { sweepTenant } from './steps/sweep.ts'
 import { localFetch } from './test-support/client.ts'
@@ -82,6 +83,29 @@ test.each(['announced', 'blob-written', 'committed'] as const)(
     await expectWhole('0123456789')
   },
 )
+
+test('when the answer to a commit is lost, the object it made is whole all the same', async () => {
+  const log = makeLogger('test', 'silent')
+  const executor = openExecutor(fixture.database.address, log)
+  const losesAnswers: StatementExecutor = {
+    ...executor,
+    run: async (server, principal, statements) => {
+      const outcome = await executor.run(server, principal, statements)
+      if (statements.some(({ text }) => text.includes('written as')))
+        throw new Error('Connection terminated unexpectedly')
+      return outcome
+    },
+  }
+  const blobs = new FileBlobStore(fixture.directory)
+  const server = await StorageServer.start({ executor: losesAnswers, blobs, log })
+  server.add(fixture.tenant)
+  const url = server.url(fixture.tenant, '/object/files/object')
+  const answer = await localFetch(url, { method: 'PUT', body: 'committed', headers: { apikey: 'service' } })
+  expect(answer.status).toBe(500)
+  await server.close()
+  await executor.close()
+  await expectWhole('committed')
+})
 
 /** The object is there, whole; and after a sweep its blobs, and the exact total, are all there is. */
 async function expectWhole(content: string): Promise<void> {

@@ -12,8 +12,14 @@ export type StatementExecutor = {
   define(server: string, principal: Principal, statements: readonly Statement[]): Promise<void>
 }
 
-/** Opens the storage tables for the transaction: their own wall, see `tables.ts`. */
-const AS_STORAGE: Statement = { text: `select set_config('app.service', 'storage', true)`, values: [] }
+/**
+ * Opens the storage tables for the transaction (their own wall, see `tables.ts`), and lets no name in it be found in a tenant's
+ * schema, where a tenant with SQL of its own could have made a function of that name.
+ */
+const AS_STORAGE: Statement = {
+  text: `select set_config('app.service', 'storage', true), set_config('search_path', '', true)`,
+  values: [],
+}
 
 /** SQLSTATEs that say: the tables are not there, or not as this release knows them. */
 const TABLES_MISSING = new Set(['42P01', '42703'])

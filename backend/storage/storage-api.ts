@@ -49,6 +49,9 @@ export type StorageApiOptions = {
 /** Where the API lies; addresses below it are as in Supabase Storage. */
 export const STORAGE_PATH = '/storage/v1'
 
+/** How long the end of the process waits for background work; the sweeper does what is left. */
+const DRAIN_MS = 5_000
+
 /** Everything before the first route of a more general shape. */
 const ROUTES: readonly Route[] = [
   ...unavailableRoutes,
@@ -119,7 +122,7 @@ export class StorageApi {
       this.#sweeper.note(session)
     } catch (fault) {
       const problem = asStorageProblem(fault)
-      if (response.headersSent) log.debug({ err: fault }, 'a response was cut off')
+      if (response.headersSent || response.destroyed) log.debug({ err: fault }, 'a request was cut off')
       else if (problem.status >= 500 && problem.status !== 501 && problem.status !== 507)
         log.error({ err: problem.cause ?? problem, code: problem.code }, 'request failed')
       refuse(request, response, problem, requestId)
@@ -147,10 +150,10 @@ export class StorageApi {
     await this.#services.blobs.removeTenant(tenantId)
   }
 
-  /** Finishes what runs in the background and lets go of the blob store. */
+  /** Finishes what runs in the background, within a few seconds, and lets go of the blob store. */
   async close(): Promise<void> {
     this.#sweeper.stop()
-    await this.#services.background.drain()
+    await this.#services.background.drain(DRAIN_MS)
     await this.#services.blobs.close()
   }
 

@@ -249,6 +249,8 @@ describe('a download', () => {
       '10',
       'bytes',
     ])
+    const ranged = await raw('/object/web/page/digits.txt', { method: 'HEAD', headers: { range: 'bytes=1-2' } })
+    expect([ranged.status, ranged.headers.get('content-length')]).toEqual([200, '10'])
     expect((await raw('/object/web/page/digits.txt', { headers: { 'if-none-match': etag } })).status).toBe(304)
     expect((await raw('/object/web/page/digits.txt', { headers: { 'if-match': '"x"' } })).status).toBe(412)
     const since = head.headers.get('last-modified') ?? ''

@@ -46,7 +46,9 @@ async function sendOnce(call: StorageCall, object: StoredObject, cacheControl: s
     response.writeHead(verdict === 'unchanged' ? 304 : 412, headers).end()
     return
   }
-  const range = rangeApplies(request.headers, validators) ? parseRange(header(call, 'range'), object.size) : undefined
+  // A range is defined for GET only (RFC 9110, section 14.2).
+  const ranged = request.method === 'GET' && rangeApplies(request.headers, validators)
+  const range = ranged ? parseRange(header(call, 'range'), object.size) : undefined
   if (range === 'unsatisfiable') throw storageProblems.invalidRange(object.size)
   headers['Accept-Ranges'] = 'bytes'
   headers['Content-Type'] = object.mimetype

@@ -1,6 +1,6 @@
 import type { Logger } from '../../../runtime/log.ts'
 
-/** Work that no caller waits for and that the process finishes before it ends. What fails is logged; the sweeper does it again. */
+/** Work that no caller waits for. What fails, or is not finished when the process ends, the sweeper does again. */
 export class Background {
   readonly #running = new Set<Promise<void>>()
   readonly #log: Logger
@@ -16,8 +16,16 @@ export class Background {
     this.#running.add(running)
   }
 
-  /** Resolves when nothing is running any more. */
-  async drain(): Promise<void> {
-    while (this.#running.size > 0) await Promise.all(this.#running)
+  /** Resolves when nothing is running any more, or after `withinMs`. */
+  async drain(withinMs = Number.POSITIVE_INFINITY): Promise<void> {
+    const deadline = Promise.withResolvers<void>()
+    const timer = Number.isFinite(withinMs) ? setTimeout(deadline.resolve, withinMs) : undefined
+    const ended = async () => {
+      while (this.#running.size > 0) await Promise.all(this.#running)
+    }
+    await Promise.race([ended(), deadline.promise])
+    clearTimeout(timer)
+    if (this.#running.size > 0)
+      this.#log.warn({ tasks: this.#running.size }, 'background work is left to the next sweep')
   }
 }

@@ -1,22 +1,27 @@
 import type { StorageSession } from '../session.ts'
 import { SweepStore } from '../stores/sweep-store.ts'
-import { removeBlobs } from './discard-blobs.ts'
+import { removeCondemned } from './discard-blobs.ts'
 import type { StorageServices } from './services.ts'
 
 const BATCH = 500
 
 /**
  * Cleans up one tenant: ends expired uploads, removes the blobs that no object refers to (left by crashes, closed
- * connections, or a blob store that was away), counts the total anew and reports it. Two sweeps at once do no harm.
+ * connections, or a blob store that was away), counts the total anew and reports it. Two sweeps at once do no harm, and one
+ * that is stopped between two batches is gone on with by the next.
  */
-export async function sweepTenant(services: StorageServices, session: StorageSession): Promise<void> {
+export async function sweepTenant(
+  services: StorageServices,
+  session: StorageSession,
+  isStopped: () => boolean = () => false,
+): Promise<void> {
   const store = new SweepStore()
   const service = session.asService()
   await services.uploads.expire(service, services.clock.nowMs())
-  for (;;) {
+  while (!isStopped()) {
     const versions = await store.condemnDue(service, services.clock.nowMs(), BATCH)
     if (versions.length === 0) break
-    await removeBlobs(services, service, versions)
+    await removeCondemned(services, service, versions)
   }
   const total = await store.recount(service)
   if (total !== undefined) await services.usage.record(session.tenantId, total)
@@ -70,7 +75,7 @@ export class Sweeper {
     try {
       for (let session = this.#waiting.shift(); session !== undefined; session = this.#waiting.shift()) {
         try {
-          await sweepTenant(services, session)
+          await sweepTenant(services, session, () => this.#stopped)
         } catch (fault) {
           services.log.warn({ err: fault, tenant_id: session.tenantId }, 'a sweep failed; the next one does its work')
         }

@@ -80,6 +80,18 @@ export class ObjectStore {
     })
   }
 
+  /** Condemns those of `versions` that are on the list, and gives these. */
+  async condemnBlobs(session: StorageSession, versions: readonly string[]): Promise<string[]> {
+    const condemned = await session.ask<string[]>({
+      text: `with condemned as (
+          update ${session.tables.pending} set condemned = true
+          where version in (select json_array_elements_text($1::json)) returning version)
+        select coalesce(json_agg(version), '[]') from condemned`,
+      values: [JSON.stringify(versions)],
+    })
+    return condemned ?? []
+  }
+
   /** Forgets blobs that are gone from the blob store. */
   async forgetBlobs(session: StorageSession, versions: readonly string[]): Promise<void> {
     await session.ask({
