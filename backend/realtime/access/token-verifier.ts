@@ -19,7 +19,7 @@ export class InvalidTokenError extends Error {
 }
 
 export type TokenVerifierOptions = {
-  tenants: DirectoryReader<TenantSnapshot>
+  tenants: Pick<DirectoryReader<TenantSnapshot>, 'load'>
   sealer: Sealer
   jwks: KeySource
   clock: Clock
