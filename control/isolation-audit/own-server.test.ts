@@ -44,7 +44,7 @@ function ownServer(tenantId: string): AuditedServer {
 test('a tenant’s own server, as control makes it, has no finding; one that is down did not pass', async () => {
   const body = { name: 'alone', plan: 'pro', isolation: 'database' }
   const made = await control.call('POST', '/v1/tenants', { body })
-  expect(made.status).toBe(201)
+  expect(made).toMatchObject({ status: 201 })
   const { tenant_id: tenantId } = made.body
   const dataDirectory = control.config.AERODB_DATA_DIR
   const audit = () => auditIsolation({ servers: [ownServer(tenantId)], dataDirectory, clock: systemClock })
