@@ -22,6 +22,7 @@ import { PdfRenderer } from './pdf-renderer.ts'
 import { RedisUsageStream } from './redis-stream.ts'
 import { Sink } from './sink.ts'
 import { keepWatchingSpend, SpendWatch } from './spend.ts'
+import { meterNamesSchema, StripeMeters } from './stripe/stripe-meters.ts'
 import { keepPushing, StripeSync } from './stripe/stripe-sync.ts'
 import { makeStripe, stripeWebhookRoutes } from './stripe/stripe-webhook.ts'
 import { UsageStore } from './usage-store.ts'
@@ -39,6 +40,18 @@ const configSchema = z.object({
   /** Stripe is off without a key. */
   AERODB_STRIPE_SECRET_KEY: z.string().min(1).optional(),
   AERODB_STRIPE_WEBHOOK_SECRET: z.string().min(1).optional(),
+  /** Usage that is reported to Stripe's meters: `{"api_requests":"<event name>", ...}`. */
+  AERODB_STRIPE_METERS: z
+    .string()
+    .transform((text, context) => {
+      try {
+        return meterNamesSchema.parse(JSON.parse(text))
+      } catch {
+        context.addIssue('must be JSON such as {"api_requests":"aerodb_requests"}')
+        return z.NEVER
+      }
+    })
+    .optional(),
   AERODB_STRIPE_API_BASE: url('http:', 'https:').optional(),
 })
 
@@ -95,6 +108,10 @@ await serviceMain(
     if (config.AERODB_STRIPE_SECRET_KEY !== undefined) {
       const stripe = makeStripe(config.AERODB_STRIPE_SECRET_KEY, config.AERODB_STRIPE_API_BASE)
       lifecycle.onStop('stripe', keepPushing(new StripeSync({ stripe, pool, clock, log }), log))
+      if (config.AERODB_STRIPE_METERS !== undefined) {
+        const meters = new StripeMeters({ stripe, pool, clock, log, names: config.AERODB_STRIPE_METERS })
+        lifecycle.onStop('stripe meters', keepPushing(meters, log, 3_600_000))
+      }
       const webhookSecret = config.AERODB_STRIPE_WEBHOOK_SECRET
       if (webhookSecret !== undefined)
         billingApp.route('/', stripeWebhookRoutes({ stripe, billing, webhookSecret, clock }))

@@ -197,12 +197,12 @@ export class StripeSync {
 }
 
 /** Pushes every minute. @returns how to stop. */
-export function keepPushing(sync: StripeSync, log: Logger, everyMs = 60_000): () => Promise<void> {
+export function keepPushing(sync: { push(): Promise<number> }, log: Logger, everyMs = 60_000): () => Promise<void> {
   let running: Promise<unknown> = Promise.resolve()
   const timer = setInterval(() => {
     running = running
       .then(() => sync.push())
-      .catch((fault: unknown) => log.error({ err: fault }, 'invoices could not be brought to Stripe'))
+      .catch((fault: unknown) => log.error({ err: fault }, 'Stripe could not be told'))
   }, everyMs)
   return async () => {
     clearInterval(timer)

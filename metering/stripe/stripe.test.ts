@@ -9,6 +9,7 @@ import { saveHistory } from '../invoice-store.ts'
 import { parseMonth } from '../month.ts'
 import { FakeStripe } from '../testing/fake-stripe.ts'
 import { openLedger, quiet } from '../testing/harness.ts'
+import { StripeMeters } from './stripe-meters.ts'
 import { findProblems } from './stripe-store.ts'
 import { StripeSync } from './stripe-sync.ts'
 import { makeStripe, stripeWebhookRoutes } from './stripe-webhook.ts'
@@ -30,7 +31,7 @@ afterAll(async () => {
 beforeEach(async () => {
   const { pool } = ledger
   await pool.query(
-    'truncate metering.invoices, metering.billed_months, metering.billed_tenants, metering.stripe_invoices, metering.stripe_customers',
+    'truncate metering.invoices, metering.billed_months, metering.billed_tenants, metering.stripe_invoices, metering.stripe_customers, metering.stripe_meter_events, metering.daily_totals',
   )
   fake = new FakeStripe()
   stripe = makeStripe('sk_test_fake', await fake.start())
@@ -135,4 +136,29 @@ test('a webhook pays the invoice: with a valid signature only, and as often as S
   for (let i = 0; i < 2; i++)
     expect(await (await send(sign(timestamp))).json()).toEqual({ received: true, applied: true })
   expect(await theInvoice()).toMatchObject({ state: 'paid', note: 'Stripe in_1' })
+})
+
+test('usage is reported to meters once, also when an answer was lost for longer than Stripe remembers, and late usage on top', async () => {
+  const { pool } = ledger
+  await sync.push()
+  const [customer] = fake.customers.keys()
+  const day = new Date(clock.nowMs() - 2 * 86_400_000).toISOString().slice(0, 10)
+  await pool.query(
+    `insert into metering.daily_totals (tenant_id, day, requests) values ('ten_a', $1, 1000), ('ten_b', $1, 5)`,
+    [day],
+  )
+  const meters = new StripeMeters({ stripe, pool, clock, log: quiet, names: { api_requests: 'requests' } })
+  fake.breakAfter = 0
+  expect(await meters.push()).toBe(0)
+  clock.advance(600_000)
+  expect(await meters.push()).toBe(0)
+  fake.breakAfter = Number.POSITIVE_INFINITY
+  clock.advance(30 * 3_600_000)
+  fake.forgetIdempotencyKeys()
+  expect(await meters.push()).toBe(0)
+  expect([...fake.usage]).toEqual([[`${customer} requests`, 1_000]])
+  await pool.query(`update metering.daily_totals set requests = 1007 where tenant_id = 'ten_a'`)
+  expect(await meters.push()).toBe(1)
+  expect(await meters.push()).toBe(0)
+  expect([...fake.usage]).toEqual([[`${customer} requests`, 1_007]])
 })

@@ -10,6 +10,9 @@ export class FakeStripe {
   readonly customers = new Map<string, Thing>()
   readonly invoices = new Map<string, Thing & { total: number; status: string }>()
   readonly lines: (Thing & { invoice: string; amount: number; description: string })[] = []
+  /** Sums of meter events by customer and name. */
+  readonly usage = new Map<string, number>()
+  readonly #identifiers = new Set<string>()
   readonly #answers = new Map<string, unknown>()
   readonly #server: Server
   #next = 1
@@ -45,6 +48,7 @@ export class FakeStripe {
   /** A day later. */
   forgetIdempotencyKeys(): void {
     this.#answers.clear()
+    this.#identifiers.clear()
   }
 
   #answer(method: string, url: URL, form: Record<string, string>, key: string | undefined): [number, unknown] {
@@ -59,6 +63,12 @@ export class FakeStripe {
 
   #read(url: URL): unknown {
     const [, , kind = '', id = '', part] = url.pathname.split('/')
+    if (url.pathname === '/v1/billing/meters')
+      return { object: 'list', data: [{ id: 'mtr_requests', event_name: 'requests' }], has_more: false }
+    if (kind === 'billing') {
+      const sum = this.usage.get(`${url.searchParams.get('customer')} requests`) ?? 0
+      return { object: 'list', data: sum === 0 ? [] : [{ aggregated_value: sum }], has_more: false }
+    }
     if (id === 'search') {
       const [, name = '', value = ''] = /metadata\['(.*?)'\]:'(.*?)'/.exec(url.searchParams.get('query') ?? '') ?? []
       const all: Thing[] = [...(kind === 'customers' ? this.customers : this.invoices).values()]
@@ -71,6 +81,7 @@ export class FakeStripe {
 
   #change(path: string, form: Record<string, string>): unknown {
     const [, , kind = '', id = '', step] = path.split('/')
+    if (kind === 'billing') return this.#meter(form)
     const metadata = readMetadata(form)
     const newId = `${kind}_${this.#next++}`
     if (kind === 'customers') return keep(this.customers, { id: newId, metadata, name: form.name })
@@ -95,6 +106,16 @@ export class FakeStripe {
     if (invoice === undefined) throw new Error(`no invoice ${id}`)
     invoice.status = { finalize: 'open', pay: 'paid', void: 'void' }[step] ?? invoice.status
     return { ...invoice }
+  }
+
+  #meter(form: Record<string, string>): unknown {
+    const { identifier = '', event_name = '' } = form
+    if (!this.#identifiers.has(identifier)) {
+      this.#identifiers.add(identifier)
+      const key = `${form['payload[stripe_customer_id]']} ${event_name}`
+      this.usage.set(key, (this.usage.get(key) ?? 0) + Number(form['payload[value]']))
+    }
+    return { object: 'billing.meter_event', identifier }
   }
 }
 

@@ -37,4 +37,18 @@ await stripe.invoiceItems.create({
 await stripe.invoices.finalizeInvoice(invoice.id, { auto_advance: true })
 await stripe.invoices.pay(invoice.id, { paid_out_of_band: true })
 await stripe.invoices.voidInvoice(invoice.id, {})
+await stripe.billing.meterEvents.create({
+  event_name: 'aerodb_requests',
+  identifier: 'aerodb-ten_a-2026-11-01-api_requests-1',
+  timestamp: 1_793_534_400,
+  payload: { stripe_customer_id: customer.id, value: '1000' },
+})
+for await (const meter of stripe.billing.meters.list({ limit: 100 })) {
+  await stripe.billing.meters.listEventSummaries(meter.id, {
+    customer: customer.id,
+    start_time: 1_793_491_200,
+    end_time: 1_793_577_600,
+  })
+  break
+}
 console.log('every call was accepted by stripe-mock')
