@@ -23,6 +23,7 @@ import { makeRouter, type Serve } from './routes.ts'
 import { checkStorageQuota } from './storage-quota.ts'
 import type { TenantEntry } from './tenant-entry.ts'
 import { type ForwardUpgradeOptions, makeForwardUpgrade } from './upgrade.ts'
+import { makeWakeTenant, refusePaused, type TenantWaker } from './wake-tenant.ts'
 
 export type AppOptions = {
   directory: DirectoryReader<TenantEntry>
@@ -30,6 +31,7 @@ export type AppOptions = {
   shedding: LoadShedding
   rateLimiter: RateLimiter
   quotaKeeper: QuotaKeeper
+  wake: TenantWaker
   forward: ForwardOptions & ForwardUpgradeOptions
   metrics: GatewayMetrics
   log: Logger
@@ -48,6 +50,7 @@ export function makeApp(options: AppOptions): { serve: Serve; serveUpgrade: Serv
   const resolveTenant = makeResolveTenant(directory)
   const authenticate = makeAuthenticate(options.authenticate)
   const shedLoad = makeShedLoad(options.shedding)
+  const wakeTenant = makeWakeTenant(options.wake)
   const limits: Step[] = [
     makeRateLimit(options.rateLimiter),
     checkStorageQuota,
@@ -55,12 +58,15 @@ export function makeApp(options: AppOptions): { serve: Serve; serveUpgrade: Serv
   ]
 
   const route = makeRouter({
-    health: makePipeline([resolveTenant, shedLoad, makeForwardHealth(options.forward)], refuse),
+    health: makePipeline([resolveTenant, refusePaused, shedLoad, makeForwardHealth(options.forward)], refuse),
     platform: makePipeline(
       [resolveTenant, authenticate, makeRateLimit(options.rateLimiter), makeForwardToPlatform(options.forward)],
       refuse,
     ),
-    tenant: makePipeline([resolveTenant, authenticate, shedLoad, ...limits, makeForward(options.forward)], refuse),
+    tenant: makePipeline(
+      [resolveTenant, authenticate, shedLoad, wakeTenant, ...limits, makeForward(options.forward)],
+      refuse,
+    ),
   })
   const serveControl = makePipeline([makeForwardToControl(options.forward)], refuse)
   const servePreflight = makePipeline(
@@ -78,6 +84,7 @@ export function makeApp(options: AppOptions): { serve: Serve; serveUpgrade: Serv
     [
       resolveTenant,
       authenticate,
+      wakeTenant,
       makeRateLimit(options.rateLimiter),
       makeAdmitConnection(options.forward.connections),
       makeForwardUpgrade(options.forward),

@@ -21,6 +21,8 @@ export function makeRequestCountSource(
       headersTimeout: TIMEOUT_MS,
       bodyTimeout: TIMEOUT_MS,
     })
+    // Undici tells a destroyed body of its own abort; without a listener that would end the process.
+    body.on('error', () => {})
     if (statusCode !== 200) {
       body.destroy()
       throw new Error(`Metering answered ${statusCode}`)

@@ -4,7 +4,7 @@ import type { Exchange } from './exchange.ts'
 import type { TenantEntry } from './tenant-entry.ts'
 
 /** Seconds after which a client may ask again for a tenant that will serve soon. */
-const RETRY_AFTER = { provisioning: '1', migrating: '1', paused: '1' } as const
+const RETRY_AFTER = { provisioning: '1', migrating: '1' } as const
 
 /** Step 1: the tenant of the request's host, from the worker's cache; only a miss waits. */
 export function makeResolveTenant(directory: DirectoryReader<TenantEntry>) {
@@ -33,13 +33,13 @@ function accept(exchange: Exchange, entry: TenantEntry | null): void {
   if (entry === null) throw unknownHost()
   exchange.tenant = entry
   const { status } = entry.snapshot
-  if (status === 'active') return
+  // A paused tenant is woken by the request, once it has shown its key: see wake-tenant.ts.
+  if (status === 'active' || status === 'paused') return
   switch (status) {
     case 'suspended':
       throw new Problem(403, 'tenant_suspended', { detail: 'This tenant is suspended.' })
     case 'provisioning':
     case 'migrating':
-    case 'paused':
       throw new Problem(503, `tenant_${status}`, {
         detail: `This tenant is ${status}; try again shortly.`,
         headers: { 'Retry-After': RETRY_AFTER[status] },

@@ -44,6 +44,7 @@ import { PipelinedUpstream } from './upstream-pipelined.ts'
 import { UndiciUpstream } from './upstream-undici.ts'
 import { Upstreams } from './upstreams.ts'
 import { JwtVerifier } from './verify-jwt.ts'
+import { makeTenantWaker } from './wake-tenant.ts'
 import { WebSocketTunnels } from './websocket-tunnels.ts'
 import { type FromWorker, GATEWAY_ID_VARIABLE, processName, type ToWorker } from './worker-messages.ts'
 
@@ -164,6 +165,7 @@ export async function startWorker(service: ServiceContext<GatewayConfig>): Promi
     shedding: new LoadShedding(config.AERODB_GATEWAY_MAX_UNDER_WAY),
     rateLimiter,
     quotaKeeper,
+    wake: makeTenantWaker(config.AERODB_CONTROL_URL, serviceTokens, clock),
     forward: {
       watch,
       bodyIdleMs: config.AERODB_GATEWAY_BODY_IDLE_MS,
