@@ -101,6 +101,8 @@ export class JwksCache {
       bodyTimeout: TIMEOUT_MS,
       signal: AbortSignal.timeout(2 * TIMEOUT_MS),
     })
+    // Undici tells a destroyed body of its own abort; without a listener that would end the process.
+    body.on('error', () => {})
     if (statusCode !== 200) {
       body.destroy()
       throw new Error(`The JWKS URL answered ${statusCode}`)
