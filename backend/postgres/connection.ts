@@ -32,7 +32,6 @@ export class Connection {
   readonly #writer: WireWriter
   readonly #answerTimeoutMs: number
   readonly #onLost: (fault: Error) => void
-  /** Tags of the transactions in flight, oldest first. */
   #inFlight = 0
   #headSinceMs = 0
   #lost = false
@@ -95,6 +94,8 @@ export class Connection {
         this.#inFlight -= 1
         if (this.#inFlight === 0) this.idleSinceMs = performance.now()
         this.#startHead()
+        // The server says goodbye before it closes: nothing more may be sent in between.
+        if (fault !== undefined && endsConnection(fault)) this.#lose(fault)
         done(fault, outcome)
       }) as unknown as pg.Submittable,
     )
@@ -130,6 +131,11 @@ export class Connection {
       this.#onLost(fault)
     }
   }
+}
+
+/** An error that is not about the statement but about the connection. */
+function endsConnection(fault: Error): boolean {
+  return !('severity' in fault) || fault.severity === 'FATAL' || fault.severity === 'PANIC'
 }
 
 function streamOf(client: pg.Client): Socket {
