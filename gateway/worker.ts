@@ -52,10 +52,10 @@ import { type FromWorker, GATEWAY_ID_VARIABLE, processName, type ToWorker } from
 const REDIS_TIMEOUT_MS = 1_000
 const REDIS_PATIENCE_MS = 2_000
 /** Few, so that many requests leave in one write. */
-const PIPELINED_CONNECTIONS = 4
+const PIPELINED_CONNECTIONS = 8
 const SINGLE_CONNECTIONS = 128
 /** Requests in flight on one connection to a backend of ours while it has no link. */
-const OWN_PIPELINING = 16
+const OWN_PIPELINING = 8
 
 /** One process that serves: wires the pipeline and takes connections from the primary. */
 export async function startWorker(service: ServiceContext<GatewayConfig>): Promise<void> {
