@@ -58,8 +58,14 @@ alter role aerodb_ddl set search_path = 'pg_catalog';
 `
 
 const DATABASE = `
-do $$ begin
-  execute format('revoke all on database %I from public', current_database());
+do $$
+declare
+  name text;
+begin
+  -- Nor does a login of ours come into the databases that every server has.
+  for name in select datname from pg_database where datname in (current_database(), 'postgres', 'template1') loop
+    execute format('revoke all on database %I from public', name);
+  end loop;
   execute format('grant connect on database %I to aerodb_request, aerodb_ddl', current_database());
 end $$;
 revoke all on schema public from public;
