@@ -43,7 +43,7 @@ export class PipelinedCall implements UpstreamCall {
     if (this.#slot === undefined) return
     this.#slot.call = undefined
     // An answer under way would have to be read to its end, and it may have none.
-    if (this.#slot.hasBegun) this.#connection?.destroy()
+    if (this.#slot.hasBegun) this.#connection?.abandon()
   }
 
   pause(): void {

@@ -16,7 +16,7 @@ export type ConnectionOptions = {
   port: number
   connectTimeoutMs: number
   idleMs: number
-  /** Calls that the upstream has announced not to answer here. */
+  /** Calls that will get no answer here. */
   onOrphans(calls: readonly PipelinedCall[]): void
   onClose(connection: PipelinedConnection): void
 }
@@ -95,16 +95,11 @@ export class PipelinedConnection implements ResponseListener {
     this.#socket.resume()
   }
 
-  /** Takes at most `most` calls whose answers have not begun out of the line, all but the oldest. */
-  takeOthers(most: number): PipelinedCall[] {
-    const taken: PipelinedCall[] = []
-    for (let i = this.#front + 1; i < this.#line.length && taken.length < most; i++) {
-      const slot = this.#line[i]
-      if (slot?.call === undefined) continue
-      taken.push(slot.call)
-      slot.call = undefined
-    }
-    return taken
+  /** Ends the connection because the client of its oldest answer has gone; those behind it are asked elsewhere. */
+  abandon(): void {
+    const rest = this.#takeAll()
+    this.destroy()
+    this.#options.onOrphans(rest)
   }
 
   /** Ends the connection at once; whoever is still in the line learns it. */

@@ -20,18 +20,16 @@ export type PipelinedUpstreamOptions = {
   single: Upstream
 }
 
-/** An answer that is not whole after this is slow: nothing more is put behind it, and what is there is moved away. */
+/** An answer that is not whole after this is slow: nothing more is put behind it. */
 const SLOW_MS = 40
 const SWEEP_MS = 20
-/** Asking again costs the upstream twice: it may do so for this part of all requests, so an overloaded one is not doubled. */
-const MOVES_PER_REQUEST = 0.05
-const MAX_MOVES = 64
 
 /**
  * An HTTP/1.1 server that takes many requests on one connection. Few connections carry the safe, bodiless requests (RFC 9112
- * 9.3.2), all of one event-loop turn in one write each; everything else goes over `single`. So that no slow answer holds up
- * others for long, a connection whose oldest answer is slow gets no more requests, and those behind it are asked again on
- * connections of their own (they are safe: asking twice changes nothing).
+ * 9.3.2), all of one event-loop turn in one write each; everything else goes over `single`. Answers come in order, so a slow
+ * one holds up those behind it: the shortest line is chosen, and a connection whose oldest answer is slow gets no more
+ * requests. Nothing is asked twice, but for what the upstream has announced not to answer (`Connection: close`), and safe
+ * requests behind an endless answer whose client has gone: their connection has to end for the upstream to learn of it.
  */
 export class PipelinedUpstream implements Upstream {
   readonly origin: string
@@ -42,7 +40,6 @@ export class PipelinedUpstream implements Upstream {
   readonly #maxConnections: number
   readonly #headTimeoutMs: number
   readonly #connections: PipelinedConnection[] = []
-  #moves = MAX_MOVES
   #sweeper: NodeJS.Timeout | undefined
   #isClosed = false
 
@@ -64,7 +61,6 @@ export class PipelinedUpstream implements Upstream {
     if (connection === undefined) return this.#options.single.send(request, handler)
     const call = new PipelinedCall(request, handler)
     call.sendOn(connection, this.#headOf(request), nowMs)
-    if (this.#moves < MAX_MOVES) this.#moves += MOVES_PER_REQUEST
     this.#sweeper ??= setInterval(() => this.#sweep(), SWEEP_MS).unref()
     return call
   }
@@ -116,21 +112,19 @@ export class PipelinedUpstream implements Upstream {
     return `${head}\r\n`
   }
 
-  /** Looks for slow answers: moves what waits behind them, and ends those that nobody waits for or that are over time. */
+  /** Ends connections for whose answers nobody waits any more, and those whose answer is over time. */
   #sweep(): void {
     const nowMs = performance.now()
     for (const connection of [...this.#connections]) {
       const { oldest } = connection
       if (oldest === undefined || nowMs - oldest.sentMs < SLOW_MS) continue
-      const taken = connection.takeOthers(Math.floor(this.#moves))
-      this.#moves -= taken.length
-      for (const call of taken) call.moveTo(this.#options.single)
       const isOverTime = !oldest.hasBegun && nowMs - oldest.sentMs > this.#headTimeoutMs
       if (isOverTime && oldest.call !== undefined) {
         const { call } = oldest
         oldest.call = undefined
         call.finish()
         call.handler.onError(new UpstreamFault('timeout', new Error('No answer in time')))
+        connection.destroy()
       }
       if (!connection.isWanted) connection.destroy()
     }
