@@ -302,6 +302,10 @@ async function ensureDatabases(adminUrl: string, names: readonly string[]): Prom
       const found = await client.query('select from pg_database where datname = $1', [name])
       if (found.rowCount === 0) await client.query(`create database ${pg.escapeIdentifier(name)}`)
     }
+    // Tenants' logins reach the shared tier's database, and no other on the same server.
+    for (const name of ['postgres', 'template1', ...names]) {
+      await client.query(`revoke all on database ${pg.escapeIdentifier(name)} from public`)
+    }
   } finally {
     await client.end()
   }
