@@ -71,7 +71,12 @@ export class Servers {
       throw unavailable(cause)
     }
     if (record === null) throw unavailable(new Error(`The directory knows no server ${name}`))
-    return this.#open.get(name) ?? this.#openServer(record)
+    try {
+      return this.#open.get(name) ?? this.#openServer(record)
+    } catch (cause) {
+      // A password sealed under a key that we do not have.
+      throw unavailable(cause)
+    }
   }
 
   /** Servers in use now. */

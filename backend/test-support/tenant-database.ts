@@ -39,21 +39,23 @@ export class TenantDatabase {
     const admin = new pg.Client({ connectionString: url, application_name: 'tenant-database' })
     await admin.connect()
     await admin.query(setUp(`aerodb_request_${suffix}`, `aerodb_ddl_${suffix}`))
-    const sealer = new Sealer([ENCRYPTION_KEY])
     const { hostname, port, pathname } = new URL(url)
-    const login = (user: string) => ({ user, sealed_password: sealer.seal('secret', `server:${serverName}`) })
     const record: ServerRecord = {
       server: serverName,
       version: 1,
       host: hostname,
       port: Number(port),
       database: pathname.slice(1),
-      request_login: login(`aerodb_request_${suffix}`),
-      ddl_login: login(`aerodb_ddl_${suffix}`),
+      ...sealLogins(serverName, suffix),
       max_connections: 10,
       replicas: [],
     }
     return new TenantDatabase(url, drop, suffix, admin, record)
+  }
+
+  /** The logins as another server's record would carry them. */
+  loginsFor(serverName: string): Pick<ServerRecord, 'request_login' | 'ddl_login'> {
+    return sealLogins(serverName, this.#requestLogin.slice('aerodb_request_'.length))
   }
 
   /** Makes a tenant's role and schema: the first wall. */
@@ -107,6 +109,12 @@ export class TenantDatabase {
       await client.end()
     }
   }
+}
+
+function sealLogins(serverName: string, suffix: string): Pick<ServerRecord, 'request_login' | 'ddl_login'> {
+  const sealer = new Sealer([ENCRYPTION_KEY])
+  const login = (user: string) => ({ user, sealed_password: sealer.seal('secret', `server:${serverName}`) })
+  return { request_login: login(`aerodb_request_${suffix}`), ddl_login: login(`aerodb_ddl_${suffix}`) }
 }
 
 function setUp(requestLogin: string, ddlLogin: string): string {
