@@ -48,6 +48,14 @@ const PROGRAMS: Readonly<Record<ServiceName, string>> = {
   gateway: 'gateway/main.ts',
 }
 
+/** Least privilege: what the others are configured with and this one must not hold. */
+const WITHHELD: Readonly<Record<ServiceName, readonly string[]>> = {
+  control: [],
+  metering: ['AERODB_SHARED_DATABASE_URLS', 'AERODB_PLATFORM_KEY', 'AERODB_ENCRYPTION_KEYS'],
+  backend: ['AERODB_DATABASE_URL', 'AERODB_SHARED_DATABASE_URLS', 'AERODB_PLATFORM_KEY'],
+  gateway: ['AERODB_DATABASE_URL', 'AERODB_SHARED_DATABASE_URLS', 'AERODB_PLATFORM_KEY'],
+}
+
 /**
  * The whole platform on one machine: Postgres, Redis and our four services, each supervised and, when it dies, started
  * again. The steps are called in order by the launcher; `stop` undoes what was done, in reverse.
@@ -164,7 +172,7 @@ export class Platform {
     const service = new Service({
       name,
       program: PROGRAMS[name],
-      env: this.#serviceEnv(),
+      env: this.#serviceEnv(name),
       logDirectory: this.#directory.file('logs'),
       onReady: (message: ReadyMessage, pid) => {
         this.#pids[name] = message.pids ?? [pid]
@@ -220,13 +228,13 @@ export class Platform {
     return this.#config.AERODB_PLATFORM_KEY ?? this.#require(this.#secrets).platform_key
   }
 
-  #serviceEnv(): Record<string, string> {
+  #serviceEnv(service: ServiceName): Record<string, string> {
     const secrets = this.#require(this.#secrets)
     const ports = this.#require(this.#ports)
     const passedOn = Object.entries(process.env).filter(
       (entry): entry is [string, string] => entry[0].startsWith('AERODB_') && entry[1] !== undefined,
     )
-    return {
+    const all: Record<string, string> = {
       AERODB_INTERNAL_SECRET: secrets.internal_secret,
       AERODB_ENCRYPTION_KEYS: secrets.encryption_key,
       ...Object.fromEntries(passedOn),
@@ -249,6 +257,8 @@ export class Platform {
       AERODB_BACKEND_URLS: `http://127.0.0.1:${ports.backend}`,
       AERODB_WEBHOOK_ALLOW_PRIVATE: this.#config.AERODB_WEBHOOK_ALLOW_PRIVATE ? '1' : '0',
     }
+    for (const name of WITHHELD[service]) delete all[name]
+    return all
   }
 
   /** Starts a database server again after it died, for as long as it takes. */
