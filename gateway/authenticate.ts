@@ -3,6 +3,7 @@ import { Problem } from '../runtime/problem.ts'
 import { digestKey, parseKeyKind } from '../tenancy/key.ts'
 import { readCredentials } from './credentials.ts'
 import type { Exchange } from './exchange.ts'
+import { needsNoKey } from './keyless.ts'
 import { Principal } from './principal.ts'
 import type { TenantEntry } from './tenant-entry.ts'
 import type { JwtVerifier } from './verify-jwt.ts'
@@ -21,7 +22,11 @@ export function makeAuthenticate({ jwt, clock }: AuthenticateOptions) {
     const credentials = readCredentials(exchange.request, query)
     if (credentials === undefined) throw unauthorized('invalid_credentials')
     const { apiKey, bearer } = credentials
-    if (apiKey === undefined && bearer === undefined) throw unauthorized('missing_credentials')
+    if (apiKey === undefined && bearer === undefined) {
+      if (!needsNoKey(exchange)) throw unauthorized('missing_credentials')
+      exchange.principal = tenant.nobody
+      return undefined
+    }
 
     const asSent = apiKey === bearer || bearer === undefined ? (apiKey ?? '') : `${apiKey ?? ''}\n${bearer}`
     const known = tenant.findPrincipal(asSent)

@@ -18,9 +18,9 @@ function writesDocuments(path: string): boolean {
   return path.startsWith('/schema/v1/')
 }
 
-/** Uploads and copies; listing, signing and moving take no room. */
+/** Uploads and copies; listing, signing and moving take no room, nor do pieces of an upload whose length was reserved. */
 function writesFiles(method: string, path: string): boolean {
-  if (path.startsWith('/storage/v1/upload/')) return true
+  if (path.startsWith('/storage/v1/upload/')) return method === 'POST'
   if (!path.startsWith('/storage/v1/object/')) return false
   if (method === 'PUT') return true
   return !/^\/storage\/v1\/object\/(?:list(?:-v2)?|sign|info|move)(?:\/|$)/.test(path) || isSignedUpload(path)
