@@ -31,6 +31,9 @@ export const planHistorySchema = z.strictObject({
       }),
     )
     .max(10_000)
+    // A tenant that never was on a plan has no history: that is no reason to hold up the others'.
+    .nullable()
+    .transform((segments) => segments ?? [])
     .refine(
       (segments) =>
         segments.every((segment, i) => {
