@@ -127,10 +127,10 @@ const field = fc.oneof(
   ),
   fc.constantFrom(
     'authors!author_id(name)',
-    'author_id(*)',
+    'by:author_id(*)',
     'genres(name)',
     'publishers!inner(name)',
-    '...publishers(city)',
+    '...publishers(town:city)',
   ),
 )
 const encoded = (pairs: readonly (readonly [string, string])[]) =>

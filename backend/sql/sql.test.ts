@@ -64,9 +64,8 @@ test('a table made by SQL has both walls, is served at once, and never shows the
 })
 
 test('what SQL leaves in its session is gone with it', async () => {
-  await sql(
-    `set search_path = pg_catalog; set app.tenant_id = 'ten_other'; create temp table left_over (a int); select pg_advisory_lock(7)`,
-  )
+  await sql(`set search_path = pg_catalog; set app.tenant_id = 'ten_other'; select pg_advisory_lock(7)`)
+  await sql('create temp table left_over (a int)')
   expect((await sql('select count(*)::int as n from notes')).json).toMatchObject({ rows: [{ n: 1 }] })
   expect(code(await sql('select * from left_over'))).toBe('sql_error')
   expect((await sql('select pg_try_advisory_lock(7) as free')).json).toMatchObject({ rows: [{ free: true }] })
