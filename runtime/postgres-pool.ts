@@ -26,7 +26,10 @@ export function makePostgresPool(options: {
     types,
     ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),
   })
-  pool.on('error', (fault) => options.log.warn({ err: fault }, 'an idle Postgres connection was lost'))
+  pool.on('error', ({ message, stack }) =>
+    // The pool hangs the whole client on the error: pages of a log line, with what it knows of the connection.
+    options.log.warn({ err: { message, stack } }, 'an idle Postgres connection was lost'),
+  )
   // One that is lost between two queries of its holder would end the process: the holder's next query tells it as well.
   pool.on('connect', (client) => client.on('error', () => {}))
   return pool
