@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { endWhenLauncherIsGone } from '../../deploy/guardian.ts'
 import { findFreePort } from '../../runtime/free-port.ts'
 import { findRedisProgram, RedisServer } from '../../runtime/redis-server.ts'
 import { pinToCore } from './pin.ts'
 
-export type BenchRedis = { server: RedisServer; port: number; password: string; url: string }
+export type BenchRedis = { pid: number | undefined; port: number; password: string; url: string; stop(): Promise<void> }
 
 /** A Redis of the run's own, on the loading core: it stands for one on another machine. */
 export async function startBenchRedis(core: number | undefined): Promise<BenchRedis> {
@@ -14,6 +15,14 @@ export async function startBenchRedis(core: number | undefined): Promise<BenchRe
   const password = randomBytes(12).toString('hex')
   const server = new RedisServer({ program, port, password })
   await server.start()
-  if (server.pid !== undefined) await pinToCore(server.pid, core)
-  return { server, port, password, url: server.url }
+  let dismissGuard = () => {}
+  if (server.pid !== undefined) {
+    dismissGuard = endWhenLauncherIsGone(server.pid, 'TERM')
+    await pinToCore(server.pid, core)
+  }
+  const stop = async () => {
+    await server.stop()
+    dismissGuard()
+  }
+  return { pid: server.pid, port, password, url: server.url, stop }
 }

@@ -1,6 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { connect } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { endWhenLauncherIsGone } from '../../deploy/guardian.ts'
 import { endProcess } from '../../runtime/processes.ts'
 import { readProcessTree } from './process-usage.ts'
 
@@ -28,6 +29,7 @@ export class PinnedProcess {
   readonly #name: string
   #output = ''
   #exited = false
+  #dismissGuard = () => {}
 
   private constructor(child: ChildProcess, name: string) {
     this.#child = child
@@ -54,6 +56,8 @@ export class PinnedProcess {
     })
     const started = new PinnedProcess(child, program)
     running.add(started)
+    // Ours see their channel close; others would outlive a benchmark that was killed.
+    if (!ipc && child.pid !== undefined) started.#dismissGuard = endWhenLauncherIsGone(child.pid, 'TERM')
     const deadline = performance.now() + startTimeoutMs
     while (readyPort !== undefined && !(await accepts(readyPort))) {
       if (!started.#exited && performance.now() < deadline) {
@@ -92,6 +96,7 @@ export class PinnedProcess {
 
   async stop(): Promise<void> {
     if (!this.#exited && this.#child.pid !== undefined) await endProcess(this.#child.pid, 'SIGTERM', 20_000)
+    this.#dismissGuard()
     running.delete(this)
   }
 }

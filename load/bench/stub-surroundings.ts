@@ -25,7 +25,7 @@ export async function withStubUpstream<Result>(
   const redis = await startBenchRedis(cores.load)
   try {
     const tenants = makeLoadTenants(TENANTS)
-    const { pid } = redis.server
+    const { pid } = redis
     const context = {
       support: { title: 'Redis', pids: async () => (pid === undefined ? [] : [pid]) },
       cores,
@@ -38,7 +38,7 @@ export async function withStubUpstream<Result>(
     }
     return await work(context, makeRequestMix(tenants, PROXY_PATH))
   } finally {
-    await redis.server.stop()
+    await redis.stop()
     await upstream.stop()
   }
 }
