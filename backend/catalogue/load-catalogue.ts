@@ -12,6 +12,8 @@ rel as (
   select c.oid, c.relname, c.relkind, pg_relation_is_updatable(c.oid, true) as events
   from pg_class c join ns on ns.oid = c.relnamespace
   where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
+    -- The storage API keeps its own books beside the tenant's tables.
+    and not starts_with(c.relname, '_storage_')
 ),
 names as (
   select conrelid, conname, contype, confrelid,

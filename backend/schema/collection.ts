@@ -19,8 +19,11 @@ const identifier = z
 /** A column's name; the tenant column is ours. */
 const columnName = identifier.refine((name) => name.toLowerCase() !== TENANT_COLUMN, 'is reserved')
 
-/** A collection's name; `rpc` is where functions are called. */
-export const collectionName = identifier.refine((name) => name !== 'rpc', 'is reserved')
+/** A collection's name; `rpc` is where functions are called, `_storage_…` are the storage API's own tables. */
+export const collectionName = identifier.refine(
+  (name) => name !== 'rpc' && !name.startsWith('_storage_'),
+  'is reserved',
+)
 
 const columnType = z
   .string()
