@@ -82,7 +82,11 @@ function connect(query = `?apikey=${tenant.anonKey}&vsn=1.0.0`, headers: Record<
       response.on('data', (chunk: Buffer) => (body += chunk.toString()))
       response.once('end', () => resolve({ socket, status: response.statusCode ?? 0, body }))
     })
-    setTimeout(() => reject(new Error('no answer')), 5_000).unref()
+    setTimeout(() => {
+      // Or it would take a place later, when nobody counts on it any more.
+      if (socket.readyState === WebSocket.CONNECTING) socket.terminate()
+      reject(new Error('no answer'))
+    }, 5_000).unref()
   })
 }
 
