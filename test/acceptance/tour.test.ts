@@ -107,6 +107,13 @@ describe('rows', () => {
       .eq('title', 'from supabase-js')
     expect([data, count]).toEqual([[{ title: 'from supabase-js' }], 1])
     expect((await client.from('nothing').select()).error?.code).toBe('PGRST205')
+
+    expect((await client.storage.createBucket('pictures', { public: true })).error).toBeNull()
+    const pictures = client.storage.from('pictures')
+    expect((await pictures.upload('cats/tom.txt', 'meow', { contentType: 'text/plain' })).error).toBeNull()
+    expect(await (await pictures.download('cats/tom.txt')).data?.text()).toBe('meow')
+    const { publicUrl } = pictures.getPublicUrl('cats/tom.txt').data
+    expect(await (await undiciFetch(publicUrl, { dispatcher: agent })).text()).toBe('meow')
     await agent.close()
   })
 })

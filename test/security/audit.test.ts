@@ -1,0 +1,46 @@
+import { spawn } from 'node:child_process'
+import { dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import pg from 'pg'
+import { afterAll, beforeAll, expect, test } from 'vitest'
+import { TestPlatform } from '../support/platform.ts'
+
+const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
+let platform: TestPlatform
+
+beforeAll(async () => {
+  platform = await TestPlatform.start()
+}, 120_000)
+
+afterAll(() => platform?.close())
+
+/** Runs `npm run audit:isolation` as an operator does. */
+async function audit(): Promise<{ code: number | null; output: string }> {
+  const program = join(ROOT, 'control/isolation-audit/main.ts')
+  const child = spawn(process.execPath, [program, '--endpoints', join(platform.directory, 'endpoints.json')], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, AERODB_DATA_DIR: platform.directory },
+  })
+  let output = ''
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text: string) => {
+      output += text
+    })
+  }
+  const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
+  return { code, output }
+}
+
+test('the audit finds nothing on a platform as it is started, and names a wall that was taken away', async () => {
+  const tenant = await platform.createTenant('audited')
+  await platform.createTodos(tenant)
+  const clean = await audit()
+  expect(clean.code, clean.output).toBe(0)
+  const admin = new pg.Client({ connectionString: platform.endpoints.shared_database_urls[0] })
+  await admin.connect()
+  await admin.query(`alter table t_${tenant.tenant_id.slice(4)}.todos no force row level security`)
+  await admin.end()
+  const broken = await audit()
+  expect(broken.code, broken.output).toBe(1)
+  expect(broken.output).toContain('audited')
+}, 120_000)
