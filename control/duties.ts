@@ -1,6 +1,5 @@
 import type { PostgresPool } from '../runtime/postgres-pool.ts'
 import type { PlanCatalogue } from '../tenancy/plan.ts'
-import type { MeteringClient } from './app/metering-client.ts'
 import type { ControlConfig } from './config.ts'
 import type { IsolationAudits } from './isolation-audit/isolation-audits.ts'
 import type { TenantSleep } from './provisioners/own-server/sleep.ts'
@@ -9,6 +8,7 @@ import { followSpendEvents, tellPlanHistories } from './reconciler/billing-sync.
 import { type Duty, forgetOld, purgeExpired, requeueAbandoned } from './reconciler/maintenance.ts'
 import { refreshStorage } from './reconciler/storage-refresh.ts'
 import type { PublishTouched } from './stores/change.ts'
+import type { MeteringClient } from './stores/metering-client.ts'
 import { requeueDeliveries } from './stores/webhook-store.ts'
 
 /** How often tenants' own servers are looked at for activity. */

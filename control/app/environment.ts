@@ -10,8 +10,8 @@ import type { TenantStatus } from '../../tenancy/tenant.ts'
 import type { Reconciler } from '../reconciler/reconciler.ts'
 import type { Actor } from '../stores/audit-store.ts'
 import type { Change, PublishTouched } from '../stores/change.ts'
+import type { MeteringClient } from '../stores/metering-client.ts'
 import type { PlatformKeyRow } from '../stores/platform-key-store.ts'
-import type { MeteringClient } from './metering-client.ts'
 
 /** What the handlers work with. */
 export type AppServices = {

@@ -1,9 +1,9 @@
 import { z } from 'zod'
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
-import type { MeteringClient } from '../app/metering-client.ts'
 import { openAlert } from '../stores/alert-store.ts'
 import { appendAudit } from '../stores/audit-store.ts'
 import { type Change, makeChange, type PublishTouched } from '../stores/change.ts'
+import type { MeteringClient } from '../stores/metering-client.ts'
 import { listUntoldHistories, markHistoryTold, readPlanHistory } from '../stores/plan-history-store.ts'
 import { lockTenant, updateTenant } from '../stores/tenant-store.ts'
 

@@ -4,6 +4,7 @@ import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import { Problem } from '../../runtime/problem.ts'
 import type { Isolation } from '../../tenancy/plan.ts'
 import { eventOfOperation } from '../outreach/events.ts'
+import { Slots } from '../slots.ts'
 import { openAlert, resolveAlert } from '../stores/alert-store.ts'
 import { type Change, makeChange, type PublishTouched } from '../stores/change.ts'
 import {
@@ -19,7 +20,6 @@ import {
 import { lockAnyTenant, lockName, type TenantRow, tenantExisted } from '../stores/tenant-store.ts'
 import { emitEvent } from '../stores/webhook-store.ts'
 import type { Procedure, Step } from './procedures.ts'
-import { Slots } from './slots.ts'
 
 const LEASE_SECONDS = 10
 /** Cleaning up after a failure may take so long; what remains is left to a later purge. */

@@ -1,8 +1,8 @@
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import { effectiveQuotas, type PlanCatalogue } from '../../tenancy/plan.ts'
-import type { MeteringClient, StoragePage } from '../app/metering-client.ts'
 import { openAlert, resolveAlert } from '../stores/alert-store.ts'
 import { type Change, makeChange, type PublishTouched } from '../stores/change.ts'
+import type { MeteringClient, StoragePage } from '../stores/metering-client.ts'
 import { judgeStorage } from '../stores/storage-flags.ts'
 import { lockTenant, type TenantRow, updateTenant } from '../stores/tenant-store.ts'
 
