@@ -21,14 +21,14 @@ export class PresenceView {
   }
 
   /**
-   * Brings the view in line with `entries`, except for those for which `isOurs` holds: of them this process knows best.
+   * Brings the view in line with `entries`, except for those for which `isKnown` holds: of them this process knows better.
    * @returns what changed by it.
    */
-  reconcile(entries: readonly PresenceEntry[], isOurs: (ref: string) => boolean): PresenceDiff {
+  reconcile(entries: readonly PresenceEntry[], isKnown: (ref: string) => boolean): PresenceDiff {
     const refs = new Set(entries.map((entry) => entry.ref))
     return this.apply({
-      joins: entries.filter((entry) => !isOurs(entry.ref)),
-      leaves: [...this.#entries.values()].filter((entry) => !refs.has(entry.ref) && !isOurs(entry.ref)),
+      joins: entries.filter((entry) => !isKnown(entry.ref)),
+      leaves: [...this.#entries.values()].filter((entry) => !refs.has(entry.ref) && !isKnown(entry.ref)),
     })
   }
 

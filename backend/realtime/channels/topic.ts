@@ -35,8 +35,8 @@ export class Topic {
   readonly #view = new PresenceView()
   /** Set once somebody here takes an interest in presence. */
   #presenceLoaded: Promise<void> | undefined
-  /** References that left while the snapshot was being read. */
-  #leftDuringLoad: Set<string> | undefined
+  /** References that came or went while the snapshot was being read: of them it may not know yet, or still. */
+  #changedDuringLoad: Set<string> | undefined
   #pendingDiff: { joins: PresenceEntry[]; leaves: PresenceEntry[] } | undefined
 
   constructor(id: TopicId, bus: Bus, store: PresenceStore) {
@@ -90,16 +90,15 @@ export class Topic {
     void this.#bus.publish(this.#channel, { type: 'presence', diff })
   }
 
-  /** After an interruption: our entries are written again, and what was missed is made good. */
-  async resync(): Promise<void> {
-    if (this.#presenceLoaded === undefined) return
-    await this.#bus.confirm(this.#channel).catch(() => {})
-    const isOurs = (ref: string) => this.#store.isOurs(ref)
-    const ours = this.#view.select(isOurs)
-    await this.#store.write(this.#hash, ours).catch(() => {})
-    void this.#bus.publish(this.#channel, { type: 'presence', diff: { joins: ours, leaves: [] } })
-    this.#presenceLoaded = this.#readPresence()
-    await this.#presenceLoaded
+  /** After an interruption: our entries are written again, and what was missed is made good. One reading at a time. */
+  resync(): void {
+    this.#presenceLoaded = this.#presenceLoaded?.then(async () => {
+      await this.#bus.confirm(this.#channel).catch(() => {})
+      const ours = this.#view.select((ref) => this.#store.isOurs(ref))
+      await this.#store.write(this.#hash, ours).catch(() => {})
+      void this.#bus.publish(this.#channel, { type: 'presence', diff: { joins: ours, leaves: [] } })
+      await this.#readPresence()
+    })
   }
 
   /** A process has died: what it held leaves. */
@@ -123,25 +122,20 @@ export class Topic {
   }
 
   async #readPresence(): Promise<void> {
-    const left = new Set<string>()
-    this.#leftDuringLoad = left
+    const changed = new Set<string>()
+    this.#changedDuringLoad = changed
     try {
       const entries = await this.#store.read(this.#hash)
-      const isOurs = (ref: string) => this.#store.isOurs(ref)
-      const changed = this.#view.reconcile(
-        entries.filter((entry) => !left.has(entry.ref)),
-        isOurs,
-      )
-      this.#queueDiff(changed)
+      this.#queueDiff(this.#view.reconcile(entries, (ref) => changed.has(ref) || this.#store.isOurs(ref)))
     } catch {
       // Redis is away: we know our own, and `resync` follows when it is back.
     } finally {
-      if (this.#leftDuringLoad === left) this.#leftDuringLoad = undefined
+      if (this.#changedDuringLoad === changed) this.#changedDuringLoad = undefined
     }
   }
 
   #apply(diff: PresenceDiff): void {
-    for (const { ref } of diff.leaves) this.#leftDuringLoad?.add(ref)
+    for (const { ref } of [...diff.joins, ...diff.leaves]) this.#changedDuringLoad?.add(ref)
     this.#queueDiff(this.#view.apply(diff))
   }
 

@@ -27,7 +27,7 @@ export class Topics {
       ...(options.beatMs === undefined ? {} : { beatMs: options.beatMs }),
     })
     options.bus.onGap(() => {
-      for (const topic of this.#topics.values()) void topic.resync()
+      for (const topic of this.#topics.values()) topic.resync()
     })
   }
 
