@@ -165,6 +165,20 @@ test('generated reads get the answers that PostgREST 12.0.2 gives', async () => 
       const [a, b] = [compared(ours), compared(theirs)]
       // Of several faults in one request, either may be found first.
       if (a.status >= 400 && b.status >= 400) return
+      // 12.0.2 names joins and groups after outputs, and fails where two have the same name.
+      if (b.code === '42712' || b.code === '42702') return
+      // Groups come in whatever order Postgres hashed them.
+      if (/(?:count|sum|max)\(\)/.test(decodeURIComponent(search))) {
+        if (/(?:^|&)(?:limit|offset)=/.test(search)) return
+        const rows = b.body as unknown[]
+        expect({ search, status: a.status, count: (a.body as unknown[]).length }).toEqual({
+          search,
+          status: b.status,
+          count: rows.length,
+        })
+        expect(a.body).toEqual(expect.arrayContaining(rows))
+        return
+      }
       expect({ search: decodeURIComponent(search), ...a }).toEqual({ search: decodeURIComponent(search), ...b })
     }),
     { numRuns: 250, ...(process.env.FC_SEED === undefined ? {} : { seed: Number(process.env.FC_SEED) }) },

@@ -82,7 +82,7 @@ export function columnsRead(plan: ReadPlan): ReadonlySet<string> {
 
 function renderLevel(builder: SqlBuilder, plan: ReadPlan, from: From, hidden: readonly Ordering[]): string {
   const level = joinEmbeds(builder, plan.outputs, from.alias, plan.order)
-  const outputs = plan.outputs.flatMap((output) => renderOutput(builder, level, output))
+  const outputs = plan.outputs.flatMap((output) => renderOutput(builder, level, output, plan.outputs.some(isAggregate)))
   // What the parent orders by travels beside the outputs.
   for (const ordering of hidden)
     outputs.push(`${renderColumn(builder, from.alias, ordering.source)} as ${quoteIdentifier(orderName(ordering))}`)
@@ -96,7 +96,7 @@ function renderLevel(builder: SqlBuilder, plan: ReadPlan, from: From, hidden: re
   ].join('')
 }
 
-function renderOutput(builder: SqlBuilder, level: Level, output: Output): readonly string[] {
+function renderOutput(builder: SqlBuilder, level: Level, output: Output, isGrouped: boolean): readonly string[] {
   if (output.kind === 'count') {
     const count = 'pg_catalog.count(*)'
     return [
@@ -116,13 +116,16 @@ function renderOutput(builder: SqlBuilder, level: Level, output: Output): readon
     return outputNames(embed.read).map((name) => `${alias}.${quoteIdentifier(name)} as ${quoteIdentifier(name)}`)
   if (embed.read.outputs.length === 0) return []
   const value = embed.relationship.cardinality === 'to-one' ? `${alias}.j` : `coalesce(${alias}.j, '[]'::json)`
-  return [`${value} as ${quoteIdentifier(embed.name)}`]
+  // Postgres compares jsonb, which grouping takes, but not json.
+  return [`${value}${isGrouped ? '::jsonb' : ''} as ${quoteIdentifier(embed.name)}`]
+}
+
+function isAggregate(output: Output): boolean {
+  return output.kind === 'count' || (output.kind === 'column' && output.aggregate !== undefined)
 }
 
 /** With aggregates, all other outputs are what is grouped by. */
 function renderGrouping(outputs: readonly Output[]): string {
-  const isAggregate = (output: Output) =>
-    output.kind === 'count' || (output.kind === 'column' && output.aggregate !== undefined)
   if (!outputs.some(isAggregate)) return ''
   const ordinals: number[] = []
   let ordinal = 0
