@@ -141,13 +141,18 @@ test('a backend that breaks off is broken; one that cannot be reached never got 
 })
 
 test('a request that a draining backend refused goes to its successor', async () => {
-  const { upstream, links } = await start((request) => (request.path === '/hold' ? silent : echo(request)))
+  const release = Promise.withResolvers<void>()
+  const { upstream, links } = await start((request) => {
+    if (request.path !== '/hold') return echo(request)
+    void release.promise.then(() => echo(request).onEnd())
+    return silent
+  })
   const held = send(upstream, { target: '/hold' })
   await expect.poll(() => links.length).toBe(1)
   await send(upstream)
   void links[0]?.drain()
   expect((await send(upstream)).status).toBe(200)
   expect(links.length).toBe(2)
-  void held
-  closers.push(async () => {})
+  release.resolve()
+  expect((await held).status).toBe(200)
 })

@@ -240,7 +240,7 @@ test('1 000 requests are exactly 1 000 in the usage, by status and endpoint, als
     expect.arrayContaining(['GET /rest/v1/todos 200', 'GET /rest/v1/missing 404', 'POST /schema/v1/collections 201']),
   )
   await vi.waitFor(async () => expect((await platform.refresh()).pids.gateway).toHaveLength(2), { timeout: 10_000 })
-})
+}, 120_000)
 
 test('a suspended tenant gets 403 at every worker within a second, and is back when resumed', async () => {
   const path = `/v1/tenants/${globex.tenant_id}`
