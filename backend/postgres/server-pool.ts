@@ -24,6 +24,7 @@ type Job = {
   tag: string
   done: (fault: Error | undefined, outcome: Outcome) => void
   queuedAtMs: number
+  wasRetried?: boolean
 }
 
 /**
@@ -34,6 +35,7 @@ type Job = {
 export class ServerPool {
   readonly #options: ServerPoolOptions
   readonly #connections: Connection[] = []
+  readonly #retired = new Set<Connection>()
   readonly #lastOf = new WeakMap<Connection, string>()
   readonly #waiting = new Map<string, Job[]>()
   readonly #inFlightByTag = new Map<string, number>()
@@ -84,7 +86,9 @@ export class ServerPool {
     clearInterval(this.#timer)
     this.#timer = undefined
     this.#failWaiting(new Error('The pool is closed'))
-    await Promise.all(this.#connections.splice(0).map((connection) => connection.end()))
+    const all = [...this.#connections.splice(0), ...this.#retired]
+    this.#retired.clear()
+    await Promise.all(all.map((connection) => connection.end()))
   }
 
   #mayRun(tag: string): boolean {
@@ -111,9 +115,23 @@ export class ServerPool {
       const left = (this.#inFlightByTag.get(job.tag) ?? 1) - 1
       if (left === 0) this.#inFlightByTag.delete(job.tag)
       else this.#inFlightByTag.set(job.tag, left)
-      job.done(fault, outcome)
+      if (isStaleMembership(fault)) this.#retire(connection)
+      if (isStaleMembership(fault) && job.wasRetried !== true && !this.#closed) {
+        job.wasRetried = true
+        this.#enqueue(job)
+        this.#grow()
+      } else job.done(fault, outcome)
+      if (connection.inFlight === 0 && this.#retired.delete(connection)) void connection.end()
       if (this.#waitingCount > 0) this.#serveWaiting()
     })
+  }
+
+  /** Takes a connection out of service; it ends when nothing is in flight on it. */
+  #retire(connection: Connection): void {
+    const at = this.#connections.indexOf(connection)
+    if (at < 0) return
+    this.#connections.splice(at, 1)
+    this.#retired.add(connection)
   }
 
   #enqueue(job: Job): void {
@@ -217,6 +235,16 @@ export class ServerPool {
     }, 1_000).unref()
   }
 }
+
+/**
+ * A session may keep a list of its login's roles that lacks one granted while it was making that list, until the next grant
+ * anywhere (PostgreSQL 18). The refusal comes before anything has run, so the job may run on another connection.
+ */
+function isStaleMembership(fault: Error | undefined): boolean {
+  return fault !== undefined && 'code' in fault && fault.code === '42501' && SET_ROLE_REFUSED.test(fault.message)
+}
+
+const SET_ROLE_REFUSED = /^permission denied to set role/
 
 const NOTHING: Outcome = { rows: [], affectedRows: 0 }
 
