@@ -30,6 +30,7 @@ import { makeProcedureTable } from './reconciler/procedures.ts'
 import { Reconciler, type ReconcilerOptions } from './reconciler/reconciler.ts'
 import { MeteringClient } from './stores/metering-client.ts'
 import { ensureOwnerKey } from './stores/platform-key-store.ts'
+import { makeRemoveFiles } from './stores/tenant-files.ts'
 
 /** Operations, and jobs, that one process works on at once. */
 const CONCURRENCY = 8
@@ -101,10 +102,15 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     dns.start()
     lifecycle.onStop('dns', () => dns.stop())
   }
+  const removeFiles = makeRemoveFiles({
+    backendUrls: config.AERODB_BACKEND_URLS ?? [],
+    tokens: new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET),
+    clock: systemClock,
+  })
   const reconciler = new Reconciler({
     pool,
     publish: publication.publish,
-    procedures: makeProcedureTable(provisioning.provisioners, catalogue),
+    procedures: makeProcedureTable(provisioning.provisioners, catalogue, removeFiles),
     owner,
     concurrency: CONCURRENCY,
     // A name that does not resolve yet never fails what made it: the keeper goes on trying.

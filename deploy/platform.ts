@@ -21,6 +21,9 @@ const POSTGRES_SETTINGS = {
   wal_level: 'logical',
   max_wal_senders: '20',
   max_replication_slots: '20',
+  // A reader of changes that is gone for good must not hold the write-ahead log for ever.
+  max_slot_wal_keep_size: '1GB',
+  idle_replication_slot_timeout: '10min',
   // A schema of a tenant is dropped with all its tables in one transaction.
   max_locks_per_transaction: '256',
   max_prepared_transactions: '0',

@@ -120,7 +120,7 @@ export class JwksCache {
 
 function unavailable(cause?: unknown): Problem {
   return new Problem(503, 'jwks_unavailable', {
-    detail: "The JWKS cannot be fetched at the moment.",
+    detail: 'The JWKS cannot be fetched at the moment.',
     headers: { 'Retry-After': '5' },
     cause,
   })

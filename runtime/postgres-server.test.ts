@@ -1,4 +1,4 @@
-import { chmod, mkdtemp, rm } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
@@ -64,6 +64,14 @@ test('a server that an earlier owner left running is ended before another starts
   await next.start()
   expect(await isAlive(pid)).toBe(false)
   expect(await query(next, 'select id from kept')).toEqual([{ id: 1 }])
+})
+
+test('a directory that a killed initdb left half done is made anew', async () => {
+  await mkdir(join(directory, 'data'), { mode: 0o700 })
+  await writeFile(join(directory, 'data', 'PG_VERSION'), '18\n')
+  const server = await makeServer()
+  await server.start()
+  expect(await query(server, 'select 1 as one')).toEqual([{ one: 1 }])
 })
 
 test('a killed server is reported to its owner and starts again with its data', async () => {

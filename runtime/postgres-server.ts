@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
-import { chown, lstat, mkdir, readdir, readFile, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import { chown, lstat, mkdir, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -22,6 +22,17 @@ export type PostgresServerOptions = {
   /** Called when the server ends without having been stopped. */
   onExit?: (code: number | null) => void
 }
+
+/** Marks a directory as whole; Postgres passes over files that it does not know. */
+const INITIALISED = 'aerodb.initialised'
+
+/**
+ * Passwords only, from this machine only. `all` holds no physical replication: nobody streams the whole server, while logical
+ * replication is a connection to its database.
+ */
+const HBA = `host all all 127.0.0.1/32 scram-sha-256
+host all all ::1/128 scram-sha-256
+`
 
 /**
  * One PostgreSQL server process of our own, on loopback TCP, from the embedded programs. Where we are root it runs as an
@@ -50,9 +61,7 @@ export class PostgresServer {
     const user = await findUnprivilegedUser()
     const binaries = await findPostgresBinaries(user)
     const directory = await this.#prepareDirectory(user)
-    if ((await stat(join(directory, 'PG_VERSION')).catch(() => undefined)) === undefined) {
-      await this.#initialise(binaries, directory, user)
-    }
+    if (!(await isInitialised(directory))) await this.#initialise(binaries, directory, user)
     await endServerOn(directory)
     const deadline = performance.now() + timeoutMs
     for (;;) {
@@ -104,6 +113,8 @@ export class PostgresServer {
     try {
       if (user !== undefined) await chown(passwordFile, user.uid, user.gid)
       await runInitdb(binaries, directory, user, ['--pwfile', passwordFile, '--auth', 'scram-sha-256'])
+      await writeFile(join(directory, 'pg_hba.conf'), HBA)
+      await writeFile(join(directory, INITIALISED), '')
     } finally {
       await rm(passwordFile, { force: true })
     }
@@ -165,6 +176,12 @@ export class PostgresServer {
 }
 
 /** Ends the server that runs on `directory`, if one does: its launcher was killed. */
+/** A directory that `initdb` did not finish (it was killed) holds a `PG_VERSION`, too, but has never been started. */
+async function isInitialised(directory: string): Promise<boolean> {
+  const names = await readdir(directory)
+  return names.includes(INITIALISED) || names.includes('postmaster.opts')
+}
+
 async function endServerOn(directory: string): Promise<void> {
   const pid = await findServerOn(directory)
   if (pid !== undefined) await endProcess(pid, 'SIGINT', 20_000)

@@ -80,6 +80,7 @@ export function buildServerRecord(row: ServerRow): ServerRecord {
     database: row.database,
     request_login: { user: 'aerodb_request', sealed_password: row.sealed_request_password },
     ddl_login: { user: 'aerodb_ddl', sealed_password: row.sealed_ddl_password },
+    replication_login: { user: 'aerodb_replication', sealed_password: row.sealed_ddl_password },
     max_connections: row.max_connections,
     replicas: [],
   }

@@ -25,6 +25,8 @@ export async function readServerIdentity(
  * - PUBLIC has nothing, neither in the database nor in schema `public`;
  * - every table that comes to lie in a tenant's schema has row level security enabled and forced by an event trigger: a
  *   table without policies shows nothing, and the schema API's login cannot lift it;
+ * - the login that reads the stream of changes for realtime has no right on any row; it has the schema API's password, as the
+ *   same processes hold both; the schema API's login puts tables into the publication when somebody first listens to them;
  * - each DDL command in a tenant's schema is announced on channel `aerodb_ddl`.
  */
 export async function setUpServer(db: Queryable, logins: ServerLogins): Promise<void> {
@@ -38,6 +40,8 @@ export async function setUpServer(db: Queryable, logins: ServerLogins): Promise<
       password '${requestVerifier}';
     alter role aerodb_ddl login noinherit nosuperuser nobypassrls nocreatedb nocreaterole noreplication
       password '${ddlVerifier}';
+    alter role aerodb_replication login replication noinherit nosuperuser nobypassrls nocreatedb nocreaterole
+      password '${ddlVerifier}';
     ${DATABASE}`)
 }
 
@@ -45,6 +49,7 @@ const LOGINS = `
 do $$ begin
   if not exists (select from pg_roles where rolname = 'aerodb_request') then create role aerodb_request; end if;
   if not exists (select from pg_roles where rolname = 'aerodb_ddl') then create role aerodb_ddl; end if;
+  if not exists (select from pg_roles where rolname = 'aerodb_replication') then create role aerodb_replication; end if;
 end $$;
 alter role aerodb_request set statement_timeout = '30s';
 alter role aerodb_request set lock_timeout = '10s';
@@ -72,6 +77,12 @@ revoke all on schema public from public;
 alter default privileges for role aerodb_ddl revoke execute on functions from public;
 alter default privileges for role aerodb_ddl revoke usage on types from public;
 create schema if not exists aerodb;
+
+do $$ begin
+  execute format('grant connect on database %I to aerodb_replication', current_database());
+  if not exists (select from pg_publication where pubname = 'aerodb_realtime') then create publication aerodb_realtime; end if;
+end $$;
+alter publication aerodb_realtime owner to aerodb_ddl;
 
 create or replace function aerodb.on_ddl() returns event_trigger language plpgsql set search_path = pg_catalog as $$
 declare

@@ -3,6 +3,7 @@ import type { Provisioner } from '../provisioners/provisioner.ts'
 import type { Change } from '../stores/change.ts'
 import type { OperationKind } from '../stores/operation-store.ts'
 import { markTouched } from '../stores/outbox-store.ts'
+import type { RemoveFiles } from '../stores/tenant-files.ts'
 import { deleteTenantKeys } from '../stores/tenant-key-store.ts'
 import { type TenantRow, updateTenant } from '../stores/tenant-store.ts'
 
@@ -14,8 +15,8 @@ import { type TenantRow, updateTenant } from '../stores/tenant-store.ts'
  *   PATCH status      active ◄──────────────────────────► suspended         (no operation: only the document changes)
  *   DELETE            active, suspended, paused ─► deleting ──retire──► deleted    (the name is free from `deleting` on)
  *   restore           deleted ─► provisioning ──provision──► as it was before      (failed: ─► deleted)
- *   DELETE ?purge     any settled one ─► deleting ──remove, forget──► gone          (failed: ─► deleted, tried again later)
- *   retention over    deleted ─► deleting ──remove, forget──► gone
+ *   DELETE ?purge     any settled one ─► deleting ──remove files, remove──► gone          (failed: ─► deleted, tried again later)
+ *   retention over    deleted ─► deleting ──remove files, remove──► gone
  *
  * Every step may run any number of times and be cut off anywhere. `change` steps are one transaction on our tables;
  * `effect` steps act on the world outside and are idempotent there. A crash between an effect and the change after it
@@ -44,9 +45,13 @@ const PURGE_RETRY_SECONDS = 3_600
 export function makeProcedureTable(
   provisioners: Partial<Record<Isolation, Provisioner>>,
   catalogue: PlanCatalogue,
+  removeFiles: RemoveFiles,
 ): (isolation: Isolation, kind: OperationKind) => Procedure {
   const table = new Map(
-    Object.values(provisioners).map((provisioner) => [provisioner.isolation, makeProcedures(provisioner, catalogue)]),
+    Object.values(provisioners).map((provisioner) => [
+      provisioner.isolation,
+      makeProcedures(provisioner, catalogue, removeFiles),
+    ]),
   )
   return (isolation, kind) => {
     const procedure = kind === 'move' ? undefined : table.get(isolation)?.[kind]
@@ -59,6 +64,7 @@ export function makeProcedureTable(
 export function makeProcedures(
   provisioner: Provisioner,
   catalogue: PlanCatalogue,
+  removeFiles: RemoveFiles,
 ): Record<Exclude<OperationKind, 'move'>, Procedure> {
   const place: Step = {
     name: 'place',
@@ -115,7 +121,10 @@ export function makeProcedures(
       },
     },
     purge: {
-      steps: [{ name: 'remove', kind: 'effect', run: (tenant) => provisioner.remove(tenant) }],
+      steps: [
+        { name: 'remove files', kind: 'effect', run: (tenant) => removeFiles(tenant.tenant_id) },
+        { name: 'remove', kind: 'effect', run: (tenant) => provisioner.remove(tenant) },
+      ],
       succeed: async (change, tenant) => {
         await deleteTenantKeys(change, tenant.tenant_id)
         await change.tx.query(

@@ -7,7 +7,7 @@ import {
   TENANT_ROLES,
   TENANT_SCHEMAS,
 } from './common.ts'
-import { DDL_LOGIN, REQUEST_LOGIN } from './request-roles.ts'
+import { DDL_LOGIN, REQUEST_ROLES } from './request-roles.ts'
 
 /** What a tenant's role may do to each kind of object. */
 const ALLOWED = `(values ('schema', '{USAGE}'::text[]), ('table', '{SELECT,INSERT,UPDATE,DELETE}'), ('sequence', '{USAGE}'),
@@ -163,7 +163,7 @@ export const SERVER_RIGHT_QUERIES: readonly CatalogueQuery[] = [
       select 'database_grant' as code, null as schema, format('database %I', datname) as object,
         string_agg(privilege, ', ') || ' for ' || name as what
       from entry
-      where datname = current_database() and not (name in ('${REQUEST_LOGIN}', '${DDL_LOGIN}') and privilege = 'CONNECT')
+      where datname = current_database() and not (name = any ('{${REQUEST_ROLES.join(',')}}') and privilege = 'CONNECT')
       group by datname, name
       union all
       select 'other_database_reachable', null, format('database %I', datname), 'CONNECT for ' || string_agg(name, ', ')
@@ -173,7 +173,7 @@ export const SERVER_RIGHT_QUERIES: readonly CatalogueQuery[] = [
           select from pg_hba_file_rules
           where error is null and auth_method <> 'reject'
             and (database && array['all', datname::text, 'sameuser', 'samerole'] or array_to_string(database, ' ') like '%/%')
-            and (user_name && '{all,${REQUEST_LOGIN},${DDL_LOGIN}}' or array_to_string(user_name, ' ') ~ '[/+]'))
+            and (user_name && '{all,${REQUEST_ROLES.join(',')}}' or array_to_string(user_name, ' ') ~ '[/+]'))
       group by datname`,
   },
   {

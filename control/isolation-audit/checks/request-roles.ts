@@ -2,4 +2,6 @@
 export const REQUEST_LOGIN = 'aerodb_request'
 /** Owns the tenants' schemas and all that is in them. */
 export const DDL_LOGIN = 'aerodb_ddl'
-export const REQUEST_ROLES = [REQUEST_LOGIN, DDL_LOGIN] as const
+/** Reads the stream of changes for realtime: the one login that may replicate, and has no right on any object. */
+export const REPLICATION_LOGIN = 'aerodb_replication'
+export const REQUEST_ROLES = [REQUEST_LOGIN, DDL_LOGIN, REPLICATION_LOGIN] as const

@@ -1,6 +1,6 @@
 import type { CatalogueQuery } from '../finding.ts'
 import { IS_REQUEST_PATH, TENANT_NAME, TENANT_ROLES, TENANT_SCHEMAS } from './common.ts'
-import { DDL_LOGIN, REQUEST_LOGIN } from './request-roles.ts'
+import { DDL_LOGIN, REPLICATION_LOGIN, REQUEST_LOGIN, REQUEST_ROLES } from './request-roles.ts'
 
 /** Settings that only bound what a statement may use. */
 const LIMITS = [
@@ -28,7 +28,7 @@ export const ROLE_QUERIES: readonly CatalogueQuery[] = [
       from pg_roles cross join lateral (values
         (rolsuper, 'role_attribute', 'it is superuser'),
         (rolbypassrls, 'role_attribute', 'it bypasses row level security'),
-        (rolreplication, 'role_attribute', 'it may replicate'),
+        (rolreplication and rolname <> '${REPLICATION_LOGIN}', 'role_attribute', 'it may replicate'),
         (rolcreaterole, 'role_attribute', 'it may make roles'),
         (rolcreatedb, 'role_attribute', 'it may make databases'),
         (rolname ~ ${TENANT_NAME} and rolcanlogin, 'role_login', 'it can log in'),
@@ -37,7 +37,7 @@ export const ROLE_QUERIES: readonly CatalogueQuery[] = [
       where ${IS_REQUEST_PATH} and is_broken
       union all
       select 'role_missing', null, format('role %I', name), 'it does not exist, or cannot log in'
-      from unnest('{${REQUEST_LOGIN},${DDL_LOGIN}}'::text[]) as name
+      from unnest('{${REQUEST_ROLES.join(',')}}'::text[]) as name
       where not exists (select from pg_roles where rolname = name and rolcanlogin)`,
   },
   {
@@ -53,8 +53,8 @@ export const ROLE_QUERIES: readonly CatalogueQuery[] = [
       from membership
       where not rolsuper and member <> current_user and case
         when is_tenant and member = '${REQUEST_LOGIN}' then inherit_option or admin_option
-        else is_tenant or rolname in ('${REQUEST_LOGIN}', '${DDL_LOGIN}')
-          or member in ('${REQUEST_LOGIN}', '${DDL_LOGIN}') or member ~ ${TENANT_NAME} end
+        else is_tenant or rolname = any ('{${REQUEST_ROLES.join(',')}}')
+          or member = any ('{${REQUEST_ROLES.join(',')}}') or member ~ ${TENANT_NAME} end
       union all
       select 'role_missing', nspname, format('role %I', nspname), '${REQUEST_LOGIN} cannot become it'
       from tenant_schema

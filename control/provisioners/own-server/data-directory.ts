@@ -16,7 +16,7 @@ const SPARE_PREFIX = 'spare-'
  * loopback with SCRAM. Nobody else is admitted.
  */
 const HBA = `local all postgres peer map=control
-host postgres aerodb_request,aerodb_ddl 127.0.0.1/32 scram-sha-256
+host postgres aerodb_request,aerodb_ddl,aerodb_replication 127.0.0.1/32 scram-sha-256
 `
 
 /**

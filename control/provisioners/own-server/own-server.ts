@@ -26,6 +26,8 @@ const SETTINGS: Readonly<Record<string, string>> = {
   wal_level: 'logical',
   max_wal_senders: '4',
   max_replication_slots: '4',
+  max_slot_wal_keep_size: '1GB',
+  idle_replication_slot_timeout: '10min',
   min_wal_size: '16MB',
   max_wal_size: '256MB',
   wal_buffers: '512kB',
