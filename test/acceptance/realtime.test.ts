@@ -38,7 +38,7 @@ function connect(tenant: Tenant): SupabaseClient {
   const dispatcher = platform.agent()
   const client = createClient(platform.tenantUrl(tenant.name), tenant.keys.anon, {
     auth: { persistSession: false, autoRefreshToken: false },
-    realtime: { transport: LoopbackWebSocket as unknown as typeof globalThis.WebSocket },
+    realtime: { transport: LoopbackWebSocket as never },
     global: {
       fetch: (input, init) =>
         undiciFetch(input as string, { ...(init as object), dispatcher }) as unknown as Promise<Response>,
