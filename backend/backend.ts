@@ -160,8 +160,10 @@ export async function startBackend(options: {
   })
   lifecycle.onStop('http', async () => {
     const closed = new Promise((resolve) => server.close(resolve))
-    server.closeIdleConnections()
+    // A connection may become idle at any moment from now on, and would be kept alive for a minute.
+    const sweep = setInterval(() => server.closeIdleConnections(), 50)
     await Promise.all([closed, ...[...links].map((link) => link.drain())])
+    clearInterval(sweep)
   })
   // Stopped before the HTTP server, which waits for open sockets.
   lifecycle.onStop('realtime', () => realtime.stop())

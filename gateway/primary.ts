@@ -15,7 +15,16 @@ const MAX_RESTART_MS = 5_000
 /** A worker that served for this long did not fail to start. */
 const HEALTHY_AFTER_MS = 10_000
 
-type Worker = { child: ChildProcess; isReady: boolean; isLeaving: boolean; startedMs: number }
+type Arrival = { socket: Socket; isTls: boolean }
+
+type Worker = {
+  child: ChildProcess
+  isReady: boolean
+  isLeaving: boolean
+  startedMs: number
+  /** Connections that were sent to it and that it has not said to have, by id. */
+  inTransit: Map<number, Arrival>
+}
 
 export type PrimaryOptions = {
   host: string
@@ -39,12 +48,13 @@ export class Primary {
   readonly #server: Server
   readonly #tlsServer: Server
   readonly #workers = new Set<Worker>()
-  readonly #waiting: { socket: Socket; isTls: boolean }[] = []
+  readonly #waiting: Arrival[] = []
   readonly #collecting = new Map<number, (worker: ChildProcess, metrics: MetricObject[]) => void>()
   readonly #gatewayId = randomBytes(8).toString('hex')
   /** Workers that died lately. */
   readonly #deadProcesses: string[] = []
   #nextCollection = 1
+  #nextConnection = 1
   #turn = 0
   #isStopping = false
   #failedStarts = 0
@@ -146,12 +156,27 @@ export class Primary {
       else this.#waiting.push({ socket, isTls })
       return
     }
-    const message: ToWorker = { type: 'connection', isTls }
-    worker.child.send(message, socket, { keepOpen: false }, (fault) => {
-      // The worker died with the connection still in our hands: another one takes it. Not within this turn: the news of
-      // the death arrives by the event loop, which tries without a pause would never let run.
-      if (fault !== null && !socket.destroyed) setImmediate(() => this.#handOver(socket, isTls))
+    // Our copy stays open until the worker has its own: one that is killed meanwhile must not take the connection with it.
+    const id = this.#nextConnection++
+    worker.inTransit.set(id, { socket, isTls })
+    const message: ToWorker = { type: 'connection', id, isTls }
+    worker.child.send(message, socket, { keepOpen: true }, (fault) => {
+      // Not within this turn: the news of a death arrives by the event loop, which tries without a pause would never let run.
+      if (fault !== null && worker.inTransit.delete(id)) setImmediate(() => this.#handOver(socket, isTls))
     })
+  }
+
+  #taken(worker: Worker, id: number): void {
+    const arrival = worker.inTransit.get(id)
+    worker.inTransit.delete(id)
+    arrival?.socket.destroy()
+  }
+
+  /** The channel to a worker is closed, and read to its end: what it has not said to have goes to another. */
+  #lost(worker: Worker): void {
+    const left = [...worker.inTransit.values()]
+    worker.inTransit.clear()
+    for (const { socket, isTls } of left) setImmediate(() => this.#handOver(socket, isTls))
   }
 
   #fork(): Worker {
@@ -159,13 +184,21 @@ export class Primary {
       serialization: 'json',
       env: { ...process.env, [GATEWAY_ID_VARIABLE]: this.#gatewayId },
     })
-    const worker: Worker = { child, isReady: false, isLeaving: false, startedMs: performance.now() }
+    const worker: Worker = {
+      child,
+      isReady: false,
+      isLeaving: false,
+      startedMs: performance.now(),
+      inTransit: new Map(),
+    }
     this.#workers.add(worker)
     child.on('message', (message: FromWorker) => {
-      if (message.type === 'ready') this.#becameReady(worker)
+      if (message.type === 'taken') this.#taken(worker, message.id)
+      else if (message.type === 'ready') this.#becameReady(worker)
       else if (message.type === 'leaving') this.#isLeaving(worker)
       else this.#collecting.get(message.id)?.(child, message.metrics)
     })
+    child.once('disconnect', () => this.#lost(worker))
     child.once('exit', (code, signal) => this.#exited(worker, code, signal))
     return worker
   }

@@ -2,7 +2,7 @@ import type { MetricObject } from 'prom-client'
 
 /** From the primary to a worker. A connection's socket travels beside its message. */
 export type ToWorker =
-  | { type: 'connection'; isTls: boolean }
+  | { type: 'connection'; id: number; isTls: boolean }
   | { type: 'collect-metrics'; id: number }
   /** Workers that died: their leases need not be waited for. */
   | { type: 'dead-processes'; processes: readonly string[] }
@@ -10,6 +10,8 @@ export type ToWorker =
 /** From a worker to the primary; `ready` comes from the lifecycle. */
 export type FromWorker =
   | { type: 'ready' }
+  /** The connection with this id has arrived; before a byte of it is read. */
+  | { type: 'taken'; id: number }
   /** It drains: it wants no more connections. */
   | { type: 'leaving' }
   | { type: 'metrics'; id: number; metrics: MetricObject[] }

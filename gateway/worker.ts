@@ -219,6 +219,7 @@ export async function startWorker(service: ServiceContext<GatewayConfig>): Promi
 
   process.on('message', (message: ToWorker, socket: Socket | undefined) => {
     if (message.type === 'connection' && socket !== undefined) {
+      process.send?.({ type: 'taken', id: message.id } satisfies FromWorker)
       clients.add(socket, message.isTls)
       socket.setNoDelay(true)
       const target = message.isTls ? tlsServer : server

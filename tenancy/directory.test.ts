@@ -35,7 +35,8 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const reader of readers.splice(0)) reader.stop()
   for (const redis of clients.splice(0)) redis.disconnect()
-  await rm(directory, { recursive: true, force: true })
+  // A last-known-good copy may still be on its way to disk.
+  await rm(directory, { recursive: true, force: true, maxRetries: 5, retryDelay: 50 })
 })
 
 async function client(url = shared.url): Promise<RedisClient> {
