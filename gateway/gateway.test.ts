@@ -404,6 +404,32 @@ test('a killed worker is replaced at once, the launcher learns the new pids, and
   }
 })
 
+test('however often workers are killed, no client is left without an answer or an end', async () => {
+  backend.answer = (_request, response) => {
+    response.end('ok')
+  }
+  const outcomes = { answered: 0, broken: 0 }
+  let isOver = false
+  const client = async () => {
+    while (!isOver) {
+      await gateway
+        .ask('acme.localhost', '/rest/v1/t', { headers: { apikey: acme.anonKey }, agent: false })
+        .then(() => outcomes.answered++)
+        .catch(() => outcomes.broken++)
+    }
+  }
+  const clients = Array.from({ length: 20 }, client)
+  for (let i = 0; i < 8; i++) {
+    const [victim] = gateway.ready.pids ?? []
+    process.kill(victim ?? 0, 'SIGKILL')
+    await vi.waitFor(() => expect(gateway.ready.pids).not.toContain(victim), 10_000)
+    await vi.waitFor(() => expect(gateway.ready.pids).toHaveLength(2), 10_000)
+  }
+  isOver = true
+  await Promise.all(clients)
+  expect(outcomes.answered).toBeGreaterThan(outcomes.broken)
+})
+
 test('the admin port tells health, readiness and metrics of all workers', async () => {
   const admin = gateway.ready.adminUrl ?? ''
   expect((await fetch(`${admin}/healthz`)).status).toBe(200)

@@ -12,6 +12,8 @@ const METRICS_TIMEOUT_MS = 1_000
 /** A worker that cannot even start is tried again after this, doubled each time. */
 const FIRST_RESTART_MS = 100
 const MAX_RESTART_MS = 5_000
+/** What a worker said before it died is read within this. */
+const LAST_WORDS_MS = 100
 /** A worker that served for this long did not fail to start. */
 const HEALTHY_AFTER_MS = 10_000
 
@@ -199,7 +201,11 @@ export class Primary {
       else this.#collecting.get(message.id)?.(child, message.metrics)
     })
     child.once('disconnect', () => this.#lost(worker))
-    child.once('exit', (code, signal) => this.#exited(worker, code, signal))
+    child.once('exit', (code, signal) => {
+      // A kill in the middle of a message leaves its channel waiting for the rest, and never `disconnect`ed.
+      setTimeout(() => this.#lost(worker), LAST_WORDS_MS)
+      this.#exited(worker, code, signal)
+    })
     return worker
   }
 
