@@ -167,6 +167,8 @@ test('generated reads get the answers that PostgREST 12.0.2 gives', async () => 
       if (a.status >= 400 && b.status >= 400) return
       // 12.0.2 names joins and groups after outputs, and fails where two have the same name.
       if (b.code === '42712' || b.code === '42702') return
+      // (So do two equal embeds: the second one's aggregate is then of the first one's join.)
+      if (b.code === '42803' && String(b.message).startsWith('aggregate functions are not allowed in FROM')) return
       // Groups come in whatever order Postgres hashed them.
       if (/(?:count|sum|max)\(\)/.test(decodeURIComponent(search))) {
         if (/(?:^|&)(?:limit|offset)=/.test(search)) return
