@@ -119,12 +119,13 @@ export class Platform {
   async startPostgres(): Promise<void> {
     const secrets = this.#require(this.#secrets)
     let dismiss = () => {}
+    let starting: Promise<void> | undefined
     const server = new PostgresServer({
       directory: this.#directory.file('postgres'),
       port: await findFreePort(),
       password: secrets.postgres_password,
       settings: POSTGRES_SETTINGS,
-      onExit: () => void this.#revive('postgres', () => start()),
+      onExit: () => void this.#revive('postgres', () => (starting = start())),
     })
     const start = async () => {
       dismiss()
@@ -134,11 +135,14 @@ export class Platform {
       await this.#noteServer('postgres', pid, 'SIGINT')
     }
     this.#stops.push(async () => {
+      // Another part may have failed while this one was still on its way up.
+      await starting?.catch(() => {})
       await server.stop()
       dismiss()
       await this.#directory.noteChild('postgres', undefined, 'SIGINT')
     })
-    await start()
+    starting = start()
+    await starting
     await ensureDatabases(server.url(), [METADATA_DATABASE, SHARED_DATABASE])
     if (this.#databaseUrl === '') this.#databaseUrl = server.url(METADATA_DATABASE)
     if (this.#sharedUrls.length === 0) this.#sharedUrls = [server.url(SHARED_DATABASE)]
@@ -147,12 +151,13 @@ export class Platform {
   async startRedis(program: string): Promise<void> {
     const secrets = this.#require(this.#secrets)
     let dismiss = () => {}
+    let starting: Promise<void> | undefined
     const server = new RedisServer({
       program,
       directory: this.#directory.file('redis'),
       port: await findFreePort(),
       password: secrets.redis_password,
-      onExit: () => void this.#revive('redis', () => start()),
+      onExit: () => void this.#revive('redis', () => (starting = start())),
     })
     const start = async () => {
       dismiss()
@@ -162,11 +167,14 @@ export class Platform {
       await this.#noteServer('redis', pid, 'SIGTERM')
     }
     this.#stops.push(async () => {
+      // Another part may have failed while this one was still on its way up.
+      await starting?.catch(() => {})
       await server.stop()
       dismiss()
       await this.#directory.noteChild('redis', undefined, 'SIGTERM')
     })
-    await start()
+    starting = start()
+    await starting
     this.#redisUrls = [server.url]
   }
 

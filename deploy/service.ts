@@ -71,6 +71,10 @@ export class Service {
   /** @param settle tells the first start's outcome; a later start has nobody to tell. */
   #spawn(settle?: (fault?: Error) => void): void {
     const { name, program, env, onReady, onNotice, onSpawn } = this.#options
+    if (this.#stopping) {
+      settle?.(new Error(`${name} was stopped before it started`))
+      return
+    }
     const startedMs = performance.now()
     const child = spawn(process.execPath, [join(ROOT, program)], {
       cwd: ROOT,
