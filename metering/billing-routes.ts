@@ -6,12 +6,14 @@ import type { PostgresPool } from '../runtime/postgres-pool.ts'
 import { Problem } from '../runtime/problem.ts'
 import type { PlanCatalogue } from '../tenancy/plan.ts'
 import type { Billing } from './billing.ts'
+import { addCredit, creditKeySchema, creditSchema, listCredits } from './credits.ts'
 import { estimate, estimateSchema } from './estimate.ts'
 import { findCreditNotes, listInvoices, saveHistory } from './invoice-store.ts'
 import { type InvoiceView, summarise, toCsv, viewDraft, viewInvoice } from './invoice-view.ts'
 import { monthOf, parseMonth, previousMonth } from './month.ts'
 import type { PdfRenderer } from './pdf-renderer.ts'
 import { planHistorySchema } from './plan-history.ts'
+import { minorUnitMicros } from './rating.ts'
 import { type SpendWatch, spendLimitsSchema } from './spend.ts'
 
 export type BillingRoutesOptions = {
@@ -26,7 +28,7 @@ export type BillingRoutesOptions = {
 const FORMATS = { json: 'application/json', csv: 'text/csv', pdf: 'application/pdf' } as const
 type Format = keyof typeof FORMATS
 
-const creditSchema = z.strictObject({
+const creditNoteSchema = z.strictObject({
   amount_micros: z.number().int().positive().optional(),
   reason: z.string().min(1).max(300),
 })
@@ -62,6 +64,22 @@ export function billingRoutes(options: BillingRoutesOptions): Hono<{ Variables: 
     if (!query.success) throw new Problem(400, 'invalid_query', { detail: 'after and limit must be whole numbers.' })
     return c.json({ data: await spend.readEvents(query.data.after, query.data.limit) })
   })
+  app.put('/tenants/:tenant/credits/:key', async (c) => {
+    const key = creditKeySchema.safeParse(c.req.param('key'))
+    if (!key.success)
+      throw new Problem(400, 'validation_failed', {
+        detail: 'The key breaks a rule.',
+        errors: key.error.issues.map((issue) => ({ path: 'key', message: issue.message })),
+      })
+    const body = await readBody(c, creditSchema)
+    const minor = minorUnitMicros(catalogue.currency)
+    const now = new Date(clock.nowMs())
+    const { credit, isNew } = await addCredit(pool, c.req.param('tenant'), key.data, body, minor, now)
+    return c.json(credit, isNew ? 201 : 200)
+  })
+  app.get('/tenants/:tenant/credits', async (c) =>
+    c.json({ data: await listCredits(pool, c.req.param('tenant')), next_cursor: null }),
+  )
   app.post('/pricing/estimate', async (c) => c.json(estimate(await readBody(c, estimateSchema), catalogue)))
   app.post('/invoices/close', async (c) => {
     const month = c.req.query('month')
@@ -70,7 +88,7 @@ export function billingRoutes(options: BillingRoutesOptions): Hono<{ Variables: 
     )
   })
   app.post('/invoices/:invoice/credit-notes', async (c) => {
-    const { amount_micros, reason } = await readBody(c, creditSchema)
+    const { amount_micros, reason } = await readBody(c, creditNoteSchema)
     return c.json(viewInvoice(await billing.credit(c.req.param('invoice'), amount_micros, reason)), 201)
   })
   app.post('/invoices/:invoice/pay', async (c) => {

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { Hono } from 'hono'
 import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
@@ -6,12 +7,14 @@ import { renderProblems, requestIdMiddleware, type ServiceVariables } from '../r
 import { loadPlanCatalogue } from '../tenancy/plan.ts'
 import { Billing } from './billing.ts'
 import { billingRoutes, readFormat } from './billing-routes.ts'
+import { addCredit, listCredits, takeCredits } from './credits.ts'
 import { DEFAULT_SELLER, type TaxHook } from './invoice-document.ts'
 import { saveHistory } from './invoice-store.ts'
 import { text, toCsv, viewDraft } from './invoice-view.ts'
 import { recordBatch } from './ledger-store.ts'
 import { parseMonth } from './month.ts'
 import { PdfRenderer } from './pdf-renderer.ts'
+import { reconcile } from './reconciliation.ts'
 import { encodeRecord } from './record-codec.ts'
 import { SpendWatch } from './spend.ts'
 import { openLedger, quiet, request } from './testing/harness.ts'
@@ -37,7 +40,8 @@ afterAll(async () => {
 beforeEach(async () => {
   await client.query(`truncate metering.ledger, metering.producers, metering.usage_hourly, metering.usage_daily,
     metering.daily_totals, metering.gauges, metering.gauge_hourly, metering.gauge_daily, metering.billed_tenants,
-    metering.billed_months, metering.invoices, metering.stripe_invoices, metering.invoice_numbers`)
+    metering.billed_months, metering.invoices, metering.stripe_invoices, metering.invoice_numbers, metering.credits,
+    metering.credit_uses`)
   clock = new ManualClock(Date.UTC(2026, 10, 1, 6))
   billing = makeBilling()
 })
@@ -216,6 +220,51 @@ test('an issued invoice is immutable; it is paid, voided and issued anew, or cre
     code: 'credit_exceeds_invoice',
   })
   expect((await billing.credit(again.invoiceId, undefined, 'the rest')).document.total).toBe('-15.00')
+})
+
+test('a credit lowers the next invoices until it is used up, once however often it is told; a void invoice gives it back', async () => {
+  await tellHistory('ten_a', [['pro', '2026-09-01T00:00:00Z', null]])
+  const add = (key: string, amount_micros: number, reason = 'SLA of 2026-10') =>
+    addCredit(ledger.pool, 'ten_a', key, { reason, amount_micros }, 10_000, new Date(clock.nowMs()))
+  const told = await Promise.all(Array.from({ length: 5 }, () => add('sla:2026-10', 30_001_000)))
+  expect(told.filter(({ isNew }) => isNew)).toHaveLength(1)
+  await expect(add('sla:2026-10', 31_000_000)).rejects.toMatchObject({ code: 'credit_exists' })
+  await expect(add('tiny', 4_999)).rejects.toMatchObject({ code: 'credit_too_small' })
+  expect(await billing.draft('ten_a', NOVEMBER)).toMatchObject({ total: '0.00' })
+  await Promise.all([OCTOBER, parseMonth('2026-09')].map((month) => makeBilling().closeMonth(month)))
+  const october = await issued('ten_a')
+  const september = await issued('ten_a', parseMonth('2026-09'))
+  const credited = [october, september].flatMap(({ document }) =>
+    document.lines.filter(({ kind }) => kind === 'credit'),
+  )
+  expect(credited.map((line) => line.amount_micros).toSorted()).toEqual([-25_000_000, -5_000_000])
+  expect(credited[0]).toMatchObject({ key: 'sla:2026-10', description: 'SLA of 2026-10' })
+  expect([october.state, september.state].toSorted()).toEqual(['issued', 'paid'])
+  const owed = october.state === 'issued' ? october : september
+  await billing.void(owed.invoiceId, 'wrong address')
+  expect(await listCredits(ledger.pool, 'ten_a')).toMatchObject([
+    { amount_micros: 30_000_000, used_micros: 25_000_000 },
+  ])
+  expect((await billing.draft('ten_a', NOVEMBER))?.total).toBe('20.00')
+  const period = { fromMs: Date.UTC(2026, 8, 1), untilMs: Date.UTC(2026, 11, 1) }
+  expect((await reconcile(ledger.pool, period, [])).filter((finding) => finding.difference !== undefined)).toEqual([])
+})
+
+test('credits never take more than is owed, nor more than they are', () => {
+  fc.assert(
+    fc.property(fc.array(fc.nat(1_000)), fc.nat(3_000), (amounts, owed) => {
+      const credits = amounts.map((leftMicros, i) => ({ tenantId: 't', key: `${i}`, reason: 'r', leftMicros }))
+      const lines = takeCredits(credits, owed)
+      const taken = lines.reduce((sum, line) => sum - line.amount_micros, 0)
+      expect(taken).toBe(
+        Math.min(
+          owed,
+          amounts.reduce((sum, amount) => sum + amount, 0),
+        ),
+      )
+      for (const line of lines) expect(-line.amount_micros).toBeLessThanOrEqual(amounts[Number(line.key)] ?? 0)
+    }),
+  )
 })
 
 test('tenants that cannot be billed are named, and hold up nobody else', async () => {

@@ -4,7 +4,8 @@ import { makeId } from '../runtime/ids.ts'
 import { inTransaction, type PostgresPool } from '../runtime/postgres-pool.ts'
 import { Problem } from '../runtime/problem.ts'
 import type { PlanCatalogue } from '../tenancy/plan.ts'
-import { type InvoiceDocument, type Seller, type TaxHook, totalInvoice } from './invoice-document.ts'
+import { insertCreditUses, lockCredits, readOpenCredits, takeCredits } from './credits.ts'
+import { addLines, type InvoiceDocument, type Seller, type TaxHook, totalInvoice } from './invoice-document.ts'
 import {
   type BilledTenant,
   findBilled,
@@ -82,7 +83,7 @@ export class Billing {
 
   /** The month's invoice as it would be now. `undefined` when there is nothing to bill, or nobody knows the tenant. */
   async draft(tenantId: string, month: Month): Promise<InvoiceDocument | undefined> {
-    const { pool, clock } = this.#options
+    const { pool, clock, tax } = this.#options
     if (clock.nowMs() < month.startMs) return undefined
     const tenant = await findTenant(pool, tenantId)
     if (tenant === undefined) return undefined
@@ -90,7 +91,10 @@ export class Billing {
     const [prepared] = await this.#prepare(pool, [tenant], month, failed)
     const [failure] = failed
     if (failure !== undefined) throw new Problem(500, failure.code, { detail: failure.detail })
-    return prepared?.document
+    if (prepared === undefined) return undefined
+    const { document } = prepared
+    const credits = (await readOpenCredits(pool, [tenantId])).get(tenantId) ?? []
+    return addLines(document, takeCredits(credits, document.subtotal_micros), tax)
   }
 
   /**
@@ -280,7 +284,7 @@ export class Billing {
   /** Numbers and stores invoices in one transaction; those that another replica has issued meanwhile are left out. */
   async #issue(prepared: readonly PreparedInvoice[], month: Month): Promise<number> {
     if (prepared.length === 0) return 0
-    const { pool, clock, seller } = this.#options
+    const { pool, clock, seller, tax } = this.#options
     return inTransaction(pool, async (client) => {
       const now = clock.nowMs()
       const issuedAt = new Date(now).toISOString()
@@ -290,25 +294,30 @@ export class Billing {
       const tenantIds = prepared.map((one) => one.document.tenant_id)
       const billed = await findBilled(client, tenantIds, month.text)
       const open = prepared.filter((one) => !billed.has(one.document.tenant_id))
-      await insertInvoices(
-        client,
-        open.map(({ document, basis, billed: months }, i) => ({
-          document: {
-            ...document,
-            invoice_id: makeId('inv', now),
-            number: formatNumber(series, last + 1 + i),
-            issued_at: issuedAt,
-            due_at: dueAt,
-            basis,
-          },
-          series,
-          number: last + 1 + i,
-          // Where nothing is owed nothing is waited for.
-          state: document.total_micros > 0 ? ('issued' as const) : ('paid' as const),
-          corrects: null,
-          billed: months,
-        })),
-      )
+      await lockCredits(client, tenantIds)
+      const credits = await readOpenCredits(client, tenantIds)
+      const uses: Parameters<typeof insertCreditUses>[1][number][] = []
+      const numbered = open.map(({ document: rated, basis, billed: months }, i) => {
+        const { tenant_id } = rated
+        const invoice_id = makeId('inv', now)
+        const lines = takeCredits(credits.get(tenant_id) ?? [], rated.subtotal_micros)
+        for (const { key, amount_micros } of lines)
+          uses.push({ invoice_id, tenant_id, key, amount_micros: -amount_micros })
+        const number = last + 1 + i
+        const document = {
+          ...addLines(rated, lines, tax),
+          invoice_id,
+          number: formatNumber(series, number),
+          issued_at: issuedAt,
+          due_at: dueAt,
+          basis,
+        }
+        // Where nothing is owed nothing is waited for.
+        const state = document.total_micros > 0 ? ('issued' as const) : ('paid' as const)
+        return { document, series, number, state, corrects: null, billed: months }
+      })
+      await insertInvoices(client, numbered)
+      await insertCreditUses(client, uses)
       await saveLastNumber(client, series, last + open.length)
       return open.length
     })

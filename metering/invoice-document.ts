@@ -15,8 +15,16 @@ export const DEFAULT_SELLER: Seller = sellerSchema.parse({ name: 'AeroDB Managed
 
 export type InvoiceState = 'draft' | 'issued' | 'paid' | 'void'
 
-/** Usage of an earlier month that came after its invoice, or a sum given back by a credit note. */
-export type PlainLine = { kind: 'adjustment' | 'credit'; description: string; month?: string; amount_micros: number }
+/** Usage of an earlier month that came after its invoice, or a sum given back: by a credit note, or by a credit of the tenant. */
+export type PlainLine = {
+  kind: 'adjustment' | 'credit'
+  description: string
+  /** `adjustment`: the month whose usage came late. */
+  month?: string
+  /** `credit` on an invoice: which of the tenant's credits. */
+  key?: string
+  amount_micros: number
+}
 export type InvoiceLine = RatedLine | PlainLine
 
 export type TaxLine = { description: string; rate: number; amount_micros: number }
@@ -72,6 +80,11 @@ export function totalInvoice(
     total_micros: subtotal + taxTotal,
     total: formatAmount(subtotal + taxTotal, currency),
   }
+}
+
+/** The invoice with further lines; taxes and totals are made anew. */
+export function addLines(invoice: InvoiceDocument, lines: readonly InvoiceLine[], tax: TaxHook): InvoiceDocument {
+  return lines.length === 0 ? invoice : totalInvoice({ ...invoice, lines: [...invoice.lines, ...lines] }, tax)
 }
 
 /** `1234.50`: whole minor units of the currency, a point, no grouping. */

@@ -200,6 +200,8 @@ async function compareInvoices(client: PoolClient, scope: Scope): Promise<Findin
     `with chosen as (
        select i.*, (document->'basis'->'totals'->>'api_requests')::numeric as rated,
          (select coalesce(sum((line->>'amount_micros')::bigint), 0) from jsonb_array_elements(document->'lines') line) as lines,
+         (select coalesce(sum((line->>'amount_micros')::bigint), 0) from jsonb_array_elements(document->'lines') line
+            where line->>'kind' <> 'credit') as rated_lines,
          (select coalesce(sum((tax->>'amount_micros')::bigint), 0) from jsonb_array_elements(document->'tax_lines') tax) as taxes,
          (select coalesce(sum(rated_micros), 0) from metering.billed_months b where b.invoice_id = i.invoice_id) as billed,
          (select coalesce(sum(l.records), 0) from metering.ledger l where l.tenant_id = i.tenant_id and l.kind = 'request'
@@ -209,7 +211,7 @@ async function compareInvoices(client: PoolClient, scope: Scope): Promise<Findin
          and month::timestamp at time zone 'UTC' >= $1 and (month + interval '1 month') at time zone 'UTC' <= $2)
      select (select count(*) from chosen)::text as n, d.number::text, d.tenant_id, d.total_micros::text as total, d.lines::text,
        d.taxes::text, d.billed::text, d.rated::text, d.used::text, d.series
-     from (select 1) one left join lateral (select * from chosen where total_micros <> lines + taxes or billed <> lines
+     from (select 1) one left join lateral (select * from chosen where total_micros <> lines + taxes or billed <> rated_lines
        or rated < used order by tenant_id limit 1) d on true`,
     [new Date(scope.fromMs), new Date(scope.untilMs), scope.tenantId ?? null],
   )

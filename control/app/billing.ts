@@ -107,6 +107,45 @@ const limitsRoute = createRoute({
   responses: { 200: json(looseSchema, 'The spend with its limits.'), ...problems(400, 401, 403, 404, 415, 503) },
 })
 
+const creditSchema = z
+  .object({
+    tenant_id: z.string(),
+    key: z.string(),
+    reason: z.string(),
+    amount_micros: z.number().int(),
+    used_micros: z.number().int(),
+    created_at: z.string(),
+  })
+  .openapi('Credit')
+const creditsRoute = createRoute({
+  method: 'get',
+  path: '/v1/tenants/{tenant_id}/credits',
+  summary: 'What the tenant is given back by its coming invoices, and how much of it is used',
+  security: BEARER,
+  request: { params: tenantIdParamSchema },
+  responses: {
+    200: json(z.object({ data: z.array(creditSchema), next_cursor: z.null() }), 'All credits, the oldest first.'),
+    ...problems(401, 404, 503),
+  },
+})
+const creditRoute = createRoute({
+  method: 'put',
+  path: '/v1/tenants/{tenant_id}/credits/{key}',
+  summary: "Give something back by the tenant's next invoice, once for one key",
+  description:
+    'An invoice never falls below nothing: what is left waits for the next one. Amounts are rounded half up to the minor unit.',
+  security: BEARER,
+  request: {
+    params: tenantIdParamSchema.extend({ key: z.string().regex(/^[\w.:-]{1,100}$/) }),
+    body: jsonBody(z.strictObject({ reason: z.string().min(1).max(300), amount_micros: z.number().int().positive() })),
+  },
+  responses: {
+    200: json(creditSchema, 'It was there already.'),
+    201: json(creditSchema, 'The credit.'),
+    ...problems(400, 401, 403, 404, 409, 415, 422, 503),
+  },
+})
+
 /** Invoices and prices: metering's, behind the platform key and its roles. */
 export function billingRoutes(services: AppServices) {
   const app = new OpenAPIHono<AppEnv>({ defaultHook: validationHook })
@@ -184,6 +223,21 @@ export function billingRoutes(services: AppServices) {
     const path = `/internal/v1/tenants/${tenant_id}/spend-limits`
     const { body } = await act(c, 'PUT', path, 'spend_limits.set', tenant_id, c.req.valid('json'))
     return c.json(body, 200)
+  })
+
+  app.openapi({ ...creditsRoute, middleware: allow('invoices', 'see') }, async (c) => {
+    const { tenant_id } = c.req.valid('param')
+    await requireKnown(tenant_id)
+    const { body } = await metering.send('GET', `/internal/v1/tenants/${tenant_id}/credits`)
+    return c.json(body as { data: z.output<typeof creditSchema>[]; next_cursor: null }, 200)
+  })
+
+  app.openapi({ ...creditRoute, middleware: allow('invoices', 'act') }, async (c) => {
+    const { tenant_id, key } = c.req.valid('param')
+    await requireKnown(tenant_id)
+    const path = `/internal/v1/tenants/${tenant_id}/credits/${key}`
+    const answer = await act(c, 'PUT', path, 'credit.add', tenant_id, c.req.valid('json'))
+    return c.json(answer.body as z.output<typeof creditSchema>, answer.status === 201 ? 201 : 200)
   })
 
   return app

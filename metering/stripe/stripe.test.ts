@@ -31,7 +31,7 @@ afterAll(async () => {
 beforeEach(async () => {
   const { pool } = ledger
   await pool.query(
-    'truncate metering.invoices, metering.billed_months, metering.billed_tenants, metering.stripe_invoices, metering.stripe_customers, metering.stripe_meter_events, metering.daily_totals',
+    'truncate metering.invoices, metering.billed_months, metering.billed_tenants, metering.stripe_invoices, metering.stripe_customers, metering.stripe_meter_events, metering.daily_totals, metering.credit_uses',
   )
   fake = new FakeStripe()
   stripe = makeStripe('sk_test_fake', await fake.start())
