@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { access, constants } from 'node:fs/promises'
+import { installDebianPackages } from '../../../runtime/debian-packages.ts'
 
 const PROGRAM = '/usr/sbin/pdns_server'
 const SCHEMA = '/usr/share/pdns-backend-sqlite3/schema/schema.sqlite3.sql'
@@ -15,16 +16,11 @@ export type PowerDnsPrograms = { server: string; schemaFile: string }
 export async function ensurePowerDns(): Promise<PowerDnsPrograms> {
   const programs = { server: PROGRAM, schemaFile: SCHEMA }
   if (await isThere()) return programs
-  const hasApt = await canRead('/usr/bin/apt-get')
-  if (!hasApt || process.getuid?.() !== 0) throw new Error(`The DNS tests need a real PowerDNS. ${HOW}`)
-  const lock = ['-o', 'DPkg::Lock::Timeout=300']
-  const packages = ['pdns-server', 'pdns-backend-sqlite3']
-  const update = await run('apt-get', ['-q', ...lock, 'update'])
-  const install = await run('apt-get', ['-q', ...lock, 'install', '-y', '--no-install-recommends', ...packages])
-  // Where systemd runs, the package has started and enabled its service.
-  if (await canRead('/run/systemd/system')) await run('systemctl', ['disable', '--now', 'pdns.service'])
+  const outcome = await installDebianPackages(['pdns-server', 'pdns-backend-sqlite3'])
+  if (outcome.isInstalled) await disableService()
   if (await isThere()) return programs
-  throw new Error(`apt could not install PowerDNS:\n${`${update}${install}`.trim().slice(-1_000)}\n${HOW}`)
+  const why = outcome.isInstalled ? 'the packages brought none' : outcome.why
+  throw new Error(`The DNS tests need a real PowerDNS, and ${why}. ${HOW}`)
 }
 
 async function isThere(): Promise<boolean> {
@@ -38,18 +34,9 @@ async function canRead(path: string): Promise<boolean> {
   )
 }
 
-/** RUNLEVEL=1 keeps invoke-rc.d from starting services. */
-async function run(program: string, args: readonly string[]): Promise<string> {
-  const child = spawn(program, args, {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' },
-  })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text
-    })
-  }
+/** Where systemd runs, the package has started and enabled its service. */
+async function disableService(): Promise<void> {
+  if (!(await canRead('/run/systemd/system'))) return
+  const child = spawn('systemctl', ['disable', '--now', 'pdns.service'], { stdio: 'ignore' })
   await new Promise<void>((resolve) => child.once('error', () => resolve()).once('close', () => resolve()))
-  return output
 }
