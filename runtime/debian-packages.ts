@@ -35,6 +35,8 @@ async function apt(...args: readonly string[]): Promise<{ code: number | null; o
       output += text
     })
   }
-  const code = await new Promise<number | null>((resolve) => child.once('error', () => resolve(-1)).once('close', resolve))
+  const code = await new Promise<number | null>((resolve) =>
+    child.once('error', () => resolve(-1)).once('close', resolve),
+  )
   return { code, output }
 }
