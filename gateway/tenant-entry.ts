@@ -16,6 +16,10 @@ export class TenantEntry {
   readonly endpoints = new EndpointTemplates()
   /** For `GET /health`, which needs no key. */
   readonly nobody = new Principal('anon', null, null, Number.POSITIVE_INFINITY)
+  /** What was seen of the tenant in this turn and what was told of it when: the signal board's, a number each. */
+  marks = 0
+  toldMarks = 0
+  toldTurn = 0
   /** By the credentials as sent. Made with the first one: most of 10 000 cached tenants are asked by one or two keys. */
   #principals: Map<string, Principal> | LRUCache<string, Principal> = new Map()
 

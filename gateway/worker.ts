@@ -33,6 +33,7 @@ import { RecallChannel } from './recall-channel.ts'
 import { makeRecordUsage } from './record-usage.ts'
 import { makeRequestCountSource } from './request-count.ts'
 import { RequestIds } from './request-id.ts'
+import { SignalBoard } from './signal-board.ts'
 import { StallWatch } from './stall-watch.ts'
 import { parseTenantEntry, type TenantEntry } from './tenant-entry.ts'
 import { TlsCertificates } from './tls-certificates.ts'
@@ -108,6 +109,9 @@ export async function startWorker(service: ServiceContext<GatewayConfig>): Promi
   const metrics = new GatewayMetrics({ tenants: () => directory.size, connections: () => clients.size })
   const accessLog = new AccessLog(log, config.AERODB_GATEWAY_ACCESS_LOG_SAMPLE)
   const recordUsage = makeRecordUsage(spool, clock)
+  const signals = new SignalBoard(redis, log)
+  signals.start()
+  lifecycle.onStop('signals', () => signals.stop())
   const countInLedger = makeRequestCountSource(config.AERODB_METERING_URL, serviceTokens, clock)
   const liveness = new HeartbeatLiveness({
     redis,
@@ -181,6 +185,7 @@ export async function startWorker(service: ServiceContext<GatewayConfig>): Promi
       beforeLastByte(exchange, outcome, done) {
         const durationMs = clock.monotonicMs() - exchange.startedMs
         metrics.responded(outcome.status, durationMs)
+        signals.note(exchange, outcome.status)
         accessLog.write(exchange, outcome.status, outcome.egressBytes, durationMs)
         recordUsage(exchange, outcome, done)
       },
