@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { FrameReader, FrameType, FrameWriter, LinkProtocolError, readHead } from './frames.ts'
 import { type StreamEvents, StreamSide } from './stream-side.ts'
+import { StreamTable } from './stream-table.ts'
 
 /** What the caller of a request is told. */
 export type ResponseEvents = StreamEvents & {
@@ -30,7 +31,7 @@ export class LinkConnection {
   readonly #socket: Socket
   readonly #writer: FrameWriter
   readonly #onUseless: () => void
-  readonly #pending = new Map<number, Pending>()
+  readonly #pending = new StreamTable<Pending>()
   /** Frames that wait until the server has agreed to the link: none of them can have reached it. */
   #early: Buffer[] | undefined = []
   #nextStream = 1
@@ -63,7 +64,7 @@ export class LinkConnection {
     const id = this.#nextStream++
     if (id >= 0xffff_fff0) this.#onUseless()
     const side = new StreamSide(id, this.#writer, events, (closed) => this.#closed(closed))
-    this.#pending.set(id, { side, events, hasHead: false })
+    this.#pending.add(id, { side, events, hasHead: false })
     this.#writer.head(id, head)
     return side
   }
@@ -115,7 +116,7 @@ export class LinkConnection {
   #lost(cause: Error | undefined): void {
     this.#onUseless()
     const neverSent = this.#early !== undefined
-    const lost = [...this.#pending.values()]
+    const lost = this.#pending.all()
     this.#pending.clear()
     for (const { side } of lost) side.receiveReset(new LinkLostError(neverSent, cause))
   }

@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net'
 import { FrameReader, FrameType, FrameWriter, LinkProtocolError, readHead } from './frames.ts'
 import { type StreamEvents, StreamSide } from './stream-side.ts'
+import { StreamTable } from './stream-table.ts'
 
 /** The server's view of one request: its head, and the way to answer. */
 export type LinkRequest = {
@@ -32,7 +33,7 @@ export type ServedLink = {
  * @param rest bytes that came with the request that opened the link.
  */
 export function serveLink(socket: Socket, handler: LinkHandler, rest: Buffer = Buffer.alloc(0)): ServedLink {
-  const streams = new Map<number, StreamSide>()
+  const streams = new StreamTable<StreamSide>()
   const drained = Promise.withResolvers<void>()
   let isDraining = false
   const writer = new FrameWriter((bytes) => {
@@ -50,7 +51,7 @@ export function serveLink(socket: Socket, handler: LinkHandler, rest: Buffer = B
   }
 
   const open = (id: number, payload: Buffer) => {
-    if (streams.has(id)) throw new LinkProtocolError('A stream was opened twice')
+    if (streams.get(id) !== undefined) throw new LinkProtocolError('A stream was opened twice')
     if (isDraining || streams.size >= MAX_STREAMS) return writer.refuse(id)
     const [method = '', path = '', ...headers] = readHead(payload)
     let events: StreamEvents | undefined
@@ -66,11 +67,11 @@ export function serveLink(socket: Socket, handler: LinkHandler, rest: Buffer = B
       },
       onClosed,
     )
-    streams.set(id, side)
+    streams.add(id, side)
     const respond = (status: number, responseHeaders: readonly string[]) => {
       if (hasHead) throw new Error('The head of a response is sent once')
       hasHead = true
-      if (streams.has(id)) writer.head(id, [String(status), ...responseHeaders])
+      if (streams.get(id) !== undefined) writer.head(id, [String(status), ...responseHeaders])
     }
     try {
       events = handler({ method, path, headers, respond, side })
@@ -102,7 +103,7 @@ export function serveLink(socket: Socket, handler: LinkHandler, rest: Buffer = B
   if (rest.length > 0) read(rest)
   socket.once('close', () => {
     const fault = new Error('The connection to the client was lost')
-    for (const side of [...streams.values()]) side.receiveReset(fault)
+    for (const side of streams.all()) side.receiveReset(fault)
     drained.resolve()
   })
   return {
