@@ -8,7 +8,7 @@ import type { Lifecycle } from '../runtime/lifecycle.ts'
 import { type LinkHandler, type ServedLink, serveLink } from '../runtime/link/link-server.ts'
 import { acceptLink, asksForLink } from '../runtime/link/upgrade.ts'
 import type { Logger } from '../runtime/log.ts'
-import { connectRedis, whenRedisReady } from '../runtime/redis.ts'
+import { connectRedis, connectSubscriber, whenRedisReady } from '../runtime/redis.ts'
 import { Sealer } from '../runtime/seal.ts'
 import { SERVICE_TOKEN_HEADER, ServiceTokenCodec } from '../runtime/service-token.ts'
 import { DirectoryReader } from '../tenancy/directory-reader.ts'
@@ -52,7 +52,7 @@ export async function startBackend(options: {
   const { config, log, lifecycle } = options
   const redisOptions = { urls: config.AERODB_REDIS_URL, log, whenAway: 'fail-fast' as const }
   const redis = connectRedis({ ...redisOptions, connectionName: 'backend', commandTimeoutMs: 1_000 })
-  const subscriber = connectRedis({ ...redisOptions, connectionName: 'backend-subscriber' })
+  const subscriber = connectSubscriber({ ...redisOptions, connectionName: 'backend-subscriber' })
   lifecycle.onStop('redis', () => {
     redis.disconnect()
     subscriber.disconnect()

@@ -5,7 +5,7 @@ import type { Lifecycle } from '../runtime/lifecycle.ts'
 import type { Logger } from '../runtime/log.ts'
 import { migrate } from '../runtime/migrations.ts'
 import { makePostgresPool } from '../runtime/postgres-pool.ts'
-import { connectRedis } from '../runtime/redis.ts'
+import { connectRedis, onRedisLoss } from '../runtime/redis.ts'
 import { Sealer } from '../runtime/seal.ts'
 import { ServiceTokenCodec } from '../runtime/service-token.ts'
 import { DirectoryPublisher } from '../tenancy/directory-publisher.ts'
@@ -83,6 +83,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
   })
   lifecycle.onStop('redis', () => redis.disconnect())
   const publication = new DirectoryPublication({ pool, publisher: new DirectoryPublisher(redis), catalogue, log })
+  onRedisLoss(redis, () => publication.doubt())
 
   const provisioning = await startProvisioning({
     pool,

@@ -38,8 +38,12 @@ type State = {
   quota: number
   /** Requests that may be used without asking. */
   left: number
-  /** Used and not yet reported. */
-  spent: number
+  /** Names the total that is reported; a new life of the owner begins a new one. */
+  series: string
+  /** Used since the series began. */
+  total: number
+  /** Of it the counter knows. */
+  reported: number
   leaseEndsMs: number
   renewAtMs: number
   usedUpUntilMs: number
@@ -83,11 +87,12 @@ export class LeasedQuotaKeeper implements QuotaKeeper {
   /** The ledger did not answer: nobody asks it before then. */
   #ledgerAwayUntilMs = 0
   readonly #checking = new Set<string>()
+  #seriesNumber = 0
 
   constructor(options: LeasedQuotaKeeperOptions) {
     this.#options = options
     this.#clock = options.clock
-    this.#states = new LRUCache({ max: options.maxTenants, dispose: (state) => void this.#report(state) })
+    this.#states = new LRUCache({ max: options.maxTenants, dispose: (state) => void this.#report(state, true) })
     options.recalls.listen('quota', {
       onRecall: (tenantId) => {
         const state = this.#states.peek(tenantId)
@@ -107,7 +112,7 @@ export class LeasedQuotaKeeper implements QuotaKeeper {
     const now = this.#clock.monotonicMs()
     if (state.left > 0 && now < state.leaseEndsMs && this.#isValid(state, now) && state.waiting.length === 0) {
       state.left--
-      state.spent++
+      state.total++
       state.lastUseMs = now
       if (now >= state.renewAtMs) this.#ask(state)
       return true
@@ -136,7 +141,7 @@ export class LeasedQuotaKeeper implements QuotaKeeper {
   async close(): Promise<void> {
     clearInterval(this.#sweeper)
     for (const state of this.#states.values()) clearTimeout(state.timer)
-    await Promise.all([...this.#active].map((state) => this.#report(state)))
+    await Promise.all([...this.#active].map((state) => this.#report(state, true)))
   }
 
   #stateOf(tenantId: string, month: string, quota: number): State {
@@ -162,9 +167,9 @@ export class LeasedQuotaKeeper implements QuotaKeeper {
     state.timer = undefined
     const askedMs = this.#clock.monotonicMs()
     this.#askOrMake(state).then(
-      ({ answer, spent }) => {
+      ({ answer, total }) => {
         state.isAsking = false
-        this.#settle(state, askedMs, answer, spent)
+        this.#settle(state, askedMs, answer, total)
         if (state.isRecalled) void this.#report(state)
       },
       (fault: unknown) => {
@@ -174,23 +179,25 @@ export class LeasedQuotaKeeper implements QuotaKeeper {
     )
   }
 
-  async #askOrMake(state: State): Promise<{ answer: QuotaAnswer; spent: number }> {
+  async #askOrMake(state: State): Promise<{ answer: QuotaAnswer; total: number }> {
     const { leases, liveness, countInLedger } = this.#options
     for (let attempt = 0; ; attempt++) {
-      const spent = state.spent
+      this.#keepSeries(state)
+      const { total } = state
       // Nothing of the old lease is used while the new one is asked for: the counter only learns of what was used before.
       state.left = 0
       const needed = Math.max(1, state.waiting.length)
       const most = Math.max(needed, MOST_LEASED)
       const answer = await leases.ask(state.key, {
         epoch: state.epoch,
+        series: state.series,
+        total,
         quota: state.quota,
-        spent,
         needed,
         most,
         deadOwners: liveness.deadNames(),
       })
-      if (answer.granted >= 0) return { answer, spent }
+      if (answer.granted >= 0) return { answer, total }
       if (attempt > 1) throw new Error('The counter was lost again')
       if (this.#clock.monotonicMs() < this.#ledgerAwayUntilMs) throw new Error('The ledger is away')
       try {
@@ -202,8 +209,9 @@ export class LeasedQuotaKeeper implements QuotaKeeper {
     }
   }
 
-  #settle(state: State, askedMs: number, answer: QuotaAnswer, spent: number): void {
-    state.spent -= spent
+  #settle(state: State, askedMs: number, answer: QuotaAnswer, total: number): void {
+    state.reported = total
+    if (answer.epoch !== state.epoch) this.#beginSeries(state)
     state.epoch = answer.epoch
     state.unchecked = 0
     state.isLocal = false
@@ -267,31 +275,42 @@ export class LeasedQuotaKeeper implements QuotaKeeper {
   #admitWaiting(state: State): void {
     const admitted = Math.min(state.waiting.length, state.left)
     state.left -= admitted
-    state.spent += admitted
+    state.total += admitted
     if (admitted > 0) state.lastUseMs = this.#clock.monotonicMs()
     for (const { resolve } of state.waiting.splice(0, admitted)) resolve(true)
   }
 
   /** Reports what was used and gives the rest back; the next request asks again. */
-  async #report(state: State): Promise<void> {
+  async #report(state: State, isLast = false): Promise<void> {
     state.isRecalled = state.isAsking
     if (state.isAsking) return
-    const { spent } = state
-    if (spent === 0 && state.left === 0 && state.leaseEndsMs === 0) {
+    if (state.total === state.reported && state.left === 0 && state.leaseEndsMs === 0) {
       this.#active.delete(state)
       return
     }
+    this.#keepSeries(state)
+    const { epoch, series, total } = state
     state.left = 0
     state.leaseEndsMs = 0
-    state.spent = 0
     this.#active.delete(state)
     try {
-      await this.#options.leases.report(state.key, state.epoch, spent)
+      await this.#options.leases.report(state.key, { epoch, series, total }, isLast)
+      if (series === state.series) state.reported = Math.max(state.reported, total)
     } catch {
       // Redis is away: it is reported with the next ask.
-      state.spent += spent
       this.#active.add(state)
     }
+  }
+
+  /** Others drop the totals of an owner that they took for dead: in a new life what they do not know yet begins a new one. */
+  #keepSeries(state: State): void {
+    if (!state.series.startsWith(`${this.#options.liveness.owner}.`)) this.#beginSeries(state)
+  }
+
+  #beginSeries(state: State): void {
+    state.series = `${this.#options.liveness.owner}.${++this.#seriesNumber}`
+    state.total -= state.reported
+    state.reported = 0
   }
 
   #sweep(): void {
@@ -330,7 +349,9 @@ function newState(tenantId: string, key: string, quota: number): State {
     epoch: '',
     quota,
     left: 0,
-    spent: 0,
+    series: '',
+    total: 0,
+    reported: 0,
     leaseEndsMs: 0,
     renewAtMs: 0,
     usedUpUntilMs: 0,

@@ -9,6 +9,8 @@ import { RedisScript } from './redis-script.ts'
  *   epoch         which making of the counter this is: what was used under an older one is the ledger's to tell
  *   used          requests that owners reported, or that the ledger had when the counter was made
  *   l:<owner>     `<requests leased> <ends>`: may be used by that owner without asking; milliseconds of Redis' clock
+ *   s:<series>    what an owner has reported in all. It always tells its total, so a report that arrives twice counts once,
+ *                 and one that a replica lacks after a failover is made good by the next
  *   lost          requests leased by owners that died without reporting: counted as used until the ledger has told
  *   lost_used     `used` when that was noted last
  *   check_at      when the ledger is to be asked again (after the counter was made from it, or requests were lost)
@@ -25,8 +27,13 @@ local used = redis.call('HGET', KEYS[1], 'used')
 if not used then return { -1, 0, 0, 0, '' } end
 used = tonumber(used)
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
-local spent = ARGV[5] == epoch and tonumber(ARGV[6]) or 0
-if spent > 0 then used = redis.call('HINCRBY', KEYS[1], 'used', spent) end
+if ARGV[5] == epoch then
+  local spent = tonumber(ARGV[6]) - tonumber(redis.call('HGET', KEYS[1], 's:' .. ARGV[7]) or '0')
+  if spent > 0 then
+    used = redis.call('HINCRBY', KEYS[1], 'used', spent)
+    redis.call('HSET', KEYS[1], 's:' .. ARGV[7], ARGV[6])
+  end
+end
 ${luaIsDead(3)}local others, lost, names = 0, 0, {}
 local fields = redis.call('HGETALL', KEYS[1])
 for i = 1, #fields, 2 do
@@ -40,6 +47,8 @@ for i = 1, #fields, 2 do
       others = others + tonumber(leased)
       names[#names + 1] = string.sub(name, 3)
     end
+  elseif string.sub(name, 1, 2) == 's:' and is_dead(string.match(name, '^s:(.*)%.%d+$') or '') then
+    redis.call('HDEL', KEYS[1], name)
   end
 end
 if lost > 0 then
@@ -49,13 +58,13 @@ if lost > 0 then
 end
 `
 
-/** ARGV: now, owner, dead owners, ms until the ledger is complete, epoch, used since the last report, quota, needed, most wanted, lease ms. */
+/** ARGV: now, owner, dead owners, ms until the ledger is complete, epoch, used in all, series, quota, needed, most wanted, lease ms. */
 const ASK = new RedisScript(`${EXPIRE_LEASES}
-local quota, needed = tonumber(ARGV[7]), tonumber(ARGV[8])
+local quota, needed = tonumber(ARGV[8]), tonumber(ARGV[9])
 local available = quota - used - others
-local granted = math.max(0, math.min(available, math.max(needed, math.min(tonumber(ARGV[9]), math.floor(available / 32)))))
+local granted = math.max(0, math.min(available, math.max(needed, math.min(tonumber(ARGV[10]), math.floor(available / 32)))))
 if granted > 0 then
-  redis.call('HSET', KEYS[1], 'l:' .. owner, string.format('%d %d', granted, now + tonumber(ARGV[10])))
+  redis.call('HSET', KEYS[1], 'l:' .. owner, string.format('%d %d', granted, now + tonumber(ARGV[11])))
 else
   redis.call('HDEL', KEYS[1], 'l:' .. owner)
 end
@@ -66,9 +75,10 @@ local check_at = tonumber(redis.call('HGET', KEYS[1], 'check_at') or '0')
 return { granted, used, others, (check_at > 0 and check_at <= now) and 1 or 0, epoch, table.concat(names, ' ') }
 `)
 
-/** ARGV: now, owner, dead owners, ms until the ledger is complete, epoch, used since the last report. */
+/** ARGV: now, owner, dead owners, ms until the ledger is complete, epoch, used in all, series, whether the series ends. */
 const REPORT = new RedisScript(`${EXPIRE_LEASES}
 redis.call('HDEL', KEYS[1], 'l:' .. owner)
+if ARGV[8] == '1' then redis.call('HDEL', KEYS[1], 's:' .. ARGV[7]) end
 redis.call('PUBLISH', '${RECALL_CHANNEL}', 'quota answer ' .. string.match(KEYS[1], '{(.*)}') .. ' ' .. owner)
 return { 0, used, others, 0, epoch }
 `)
@@ -119,6 +129,15 @@ return corrected
 
 const KEEP_SECONDS = 40 * 86_400
 
+export type QuotaReport = {
+  /** Which making of the counter it is about. */
+  epoch: string
+  /** Names the total: an owner, a dot and a number. */
+  series: string
+  /** Requests used since the series began. */
+  total: number
+}
+
 export type QuotaAnswer = {
   /** Requests that may be used without asking; -1 when there is no counter. */
   granted: number
@@ -153,10 +172,10 @@ export class QuotaLeases {
 
   async ask(
     key: string,
-    request: { epoch: string; quota: number; spent: number; needed: number; most: number; deadOwners: string },
+    request: QuotaReport & { quota: number; needed: number; most: number; deadOwners: string },
   ): Promise<QuotaAnswer> {
     const { redis, liveness, leaseMs, ledgerLagMs } = this.#options
-    const { epoch, quota, spent, needed, most, deadOwners } = request
+    const { epoch, series, total, quota, needed, most, deadOwners } = request
     const answer = await ASK.run(
       redis,
       key,
@@ -165,7 +184,8 @@ export class QuotaLeases {
       deadOwners,
       ledgerLagMs,
       epoch,
-      spent,
+      total,
+      series,
       quota,
       needed,
       most,
@@ -183,9 +203,10 @@ export class QuotaLeases {
   }
 
   /** Reports what was used and gives the rest of the lease back. */
-  async report(key: string, epoch: string, spent: number): Promise<void> {
+  async report(key: string, { epoch, series, total }: QuotaReport, isLast: boolean): Promise<void> {
     const { redis, liveness, ledgerLagMs } = this.#options
-    await REPORT.run(redis, key, this.#now(), liveness.owner, '', ledgerLagMs, epoch, spent)
+    const last = isLast ? 1 : 0
+    await REPORT.run(redis, key, this.#now(), liveness.owner, '', ledgerLagMs, epoch, total, series, last)
   }
 
   /** Makes a missing counter from the ledger's count. */

@@ -6,7 +6,7 @@ import { Agent } from 'undici'
 import { openSpool } from '../metering/spool.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import { JwksCache } from '../runtime/jwks.ts'
-import { connectRedis, whenRedisReady } from '../runtime/redis.ts'
+import { connectRedis, connectSubscriber, onRedisLoss, whenRedisReady } from '../runtime/redis.ts'
 import { Sealer } from '../runtime/seal.ts'
 import type { ServiceContext } from '../runtime/service-main.ts'
 import { ServiceTokenCodec } from '../runtime/service-token.ts'
@@ -70,7 +70,7 @@ export async function startWorker(service: ServiceContext<GatewayConfig>): Promi
     commandTimeoutMs: REDIS_TIMEOUT_MS,
   })
   lifecycle.onStop('redis', () => redis.disconnect())
-  const subscriber = connectRedis({
+  const subscriber = connectSubscriber({
     urls: config.AERODB_REDIS_URL,
     connectionName: 'gateway-announcements',
     log,
@@ -148,12 +148,10 @@ export async function startWorker(service: ServiceContext<GatewayConfig>): Promi
     connectionKeeper.announceAll()
   }
   liveness.onRebirth(forgetLeases)
-  let wasReady = redis.status === 'ready'
-  redis.on('ready', () => {
+  redis.on('ready', () => void liveness.beat())
+  onRedisLoss(redis, () => {
     void liveness.beat()
-    // Redis may have lost what was leased.
-    if (wasReady) forgetLeases()
-    wasReady = true
+    forgetLeases()
   })
   const tunnels = new WebSocketTunnels()
   const watch = new StallWatch(clock)

@@ -29,6 +29,8 @@ export type RedisServerOptions = {
   directory?: string
   port: number
   password: string
+  /** Further lines of its configuration. */
+  settings?: Readonly<Record<string, string>>
   onExit?: (code: number | null) => void
 }
 
@@ -52,7 +54,7 @@ export class RedisServer {
 
   /** @throws with the server's last words when it does not answer within `timeoutMs`. */
   async start(timeoutMs = 10_000): Promise<void> {
-    const { program, directory, port, password, onExit } = this.#options
+    const { program, directory, port, password, settings = {}, onExit } = this.#options
     if (directory !== undefined) await mkdir(directory, { recursive: true, mode: 0o700 })
     const config = [
       `port ${port}`,
@@ -62,6 +64,7 @@ export class RedisServer {
       ...(directory === undefined
         ? ['appendonly no']
         : [`dir ${JSON.stringify(directory)}`, 'appendonly yes', 'appendfsync everysec']),
+      ...Object.entries(settings).map(([name, value]) => `${name} ${value}`),
     ]
     // The configuration goes through standard input, so that the password shows in no process list.
     const child = spawn(program, ['-'], { stdio: ['pipe', 'pipe', 'pipe'], detached: true })

@@ -20,6 +20,9 @@ export class DirectoryAwayError extends Error {
   }
 }
 
+/** How often a document that is older than announced is read before it is served all the same. */
+const OLD_READS = 3
+
 type Slot<Entry> = { entry: Entry | null; version: number; freshUntilMs: number }
 
 export type DirectoryReaderOptions<Entry> = {
@@ -53,8 +56,8 @@ export class DirectoryReader<Entry> {
   readonly #loading = new Map<string, Promise<Entry | null>>()
   /** Versions announced while a load was under way: a load that read an older document is repeated. */
   readonly #announced = new Map<string, number>()
-  /** Keys whose entry came from the disk: read again as soon as Redis answers. */
-  readonly #fromDisk = new Set<string>()
+  /** Keys whose entry came from the disk, or was older than announced: read again with the next round. */
+  readonly #doubtful = new Set<string>()
   readonly #recheckMs: number
   readonly #absentTtlMs: number
   readonly #listeners = new Set<(key: string) => void>()
@@ -133,7 +136,7 @@ export class DirectoryReader<Entry> {
   async #read(key: string): Promise<Entry | null> {
     const { redis, kind, lastKnownGood, clock } = this.#options
     try {
-      for (;;) {
+      for (let tries = 1; ; tries++) {
         const [document, complete] = await Promise.all([
           redis.hget(documentKey(kind, key), 'document'),
           redis.get(COMPLETE_KEY),
@@ -144,16 +147,21 @@ export class DirectoryReader<Entry> {
           return null
         }
         const entry = this.#store(key, document)
-        this.#fromDisk.delete(key)
         if (this.#options.versionOf(entry) >= (this.#announced.get(key) ?? 0)) {
+          this.#doubtful.delete(key)
           void lastKnownGood?.write(kind, key, document)
+          return entry
+        }
+        if (tries === OLD_READS) {
+          // A replica took over that lacks what was announced; control will publish it again.
+          this.#doubtful.add(key)
           return entry
         }
       }
     } catch (fault) {
       const copy = await lastKnownGood?.read(kind, key)
       if (copy === undefined) throw new DirectoryAwayError(fault)
-      this.#fromDisk.add(key)
+      this.#doubtful.add(key)
       return this.#store(key, copy)
     }
   }
@@ -199,7 +207,7 @@ export class DirectoryReader<Entry> {
         if (member.startsWith(`${kind}:`)) this.#changed(member.slice(kind.length + 1), version)
         this.#seenVersion = Math.max(this.#seenVersion, version)
       }
-      for (const key of [...this.#fromDisk]) void this.#refresh(key)
+      for (const key of [...this.#doubtful]) void this.#refresh(key)
     } catch {
       // Redis is away: entries go on serving, and the next round asks again.
     }

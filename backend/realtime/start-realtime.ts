@@ -3,7 +3,7 @@ import { systemClock } from '../../runtime/clock.ts'
 import { JwksCache } from '../../runtime/jwks.ts'
 import type { Lifecycle } from '../../runtime/lifecycle.ts'
 import type { Logger } from '../../runtime/log.ts'
-import { connectRedis, type RedisClient } from '../../runtime/redis.ts'
+import { connectSubscriber, type RedisClient } from '../../runtime/redis.ts'
 import type { Sealer } from '../../runtime/seal.ts'
 import { DirectoryReader } from '../../tenancy/directory-reader.ts'
 import type { LastKnownGood } from '../../tenancy/last-known-good.ts'
@@ -42,7 +42,7 @@ const MAX_TENANTS = 20_000
  */
 export function startRealtime(options: StartRealtimeOptions): Realtime {
   const { contexts, servers, directory, sealer, usage, redis, lifecycle, log } = options
-  const subscriber = connectRedis({
+  const subscriber = connectSubscriber({
     urls: options.redisUrls,
     connectionName: 'backend-realtime',
     whenAway: 'wait',

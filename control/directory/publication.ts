@@ -14,7 +14,7 @@ const DEAD_DOCUMENT_TTL_SECONDS = 86_400
 /**
  * Keeps the directory equal to the tables. Three ways lead there: a change publishes what it touched right after its
  * commit; the outbox is drained every `intervalMs`, for changes whose process died or whose Redis was away; and when Redis
- * has lost its data everything is published again before the directory is declared complete.
+ * has lost its data, or may have lost the last of it, everything is published again.
  */
 export class DirectoryPublication {
   readonly #pool: PostgresPool
@@ -22,6 +22,7 @@ export class DirectoryPublication {
   readonly #catalogue: PlanCatalogue
   readonly #log: Logger
   #running: Promise<void> | undefined
+  #isInDoubt = false
   #stopped = false
 
   constructor(options: {
@@ -67,9 +68,20 @@ export class DirectoryPublication {
     await this.#running
   }
 
-  /** One round: everything if the directory is not complete, then whatever waits in the outbox. */
+  /** What was published last may be lost (`onRedisLoss`): the next round publishes everything again. */
+  doubt(): void {
+    this.#isInDoubt = true
+  }
+
+  /** One round: everything if the directory is not complete or in doubt, then whatever waits in the outbox. */
   async catchUp(): Promise<void> {
-    if (!(await this.#publisher.isComplete())) await this.publishAll()
+    if (this.#isInDoubt || !(await this.#publisher.isComplete())) {
+      this.#isInDoubt = false
+      await this.publishAll().catch((fault: unknown) => {
+        this.#isInDoubt = true
+        throw fault
+      })
+    }
     for (;;) {
       const waiting = await listOutbox(this.#pool, 100)
       for (const document of waiting) await this.#publishOne(document)

@@ -37,12 +37,15 @@ export async function openLedger(): Promise<{ url: string; pool: PostgresPool; c
   }
 }
 
+/** `url` may name several nodes of a cluster, separated by commas. */
+export type PipelineRedis = Pick<RedisServer, 'url' | 'start' | 'stop'>
+
 /** Everything from the spool's directory to the ledger, on real servers, with short intervals. */
 export class Pipeline {
   readonly spoolDirectory: string
   readonly databaseUrl: string
   readonly pool: PostgresPool
-  readonly redis: RedisServer
+  readonly redis: PipelineRedis
   readonly client: RedisClient
   readonly usage: UsageStore
   readonly #closeLedger: () => Promise<void>
@@ -51,7 +54,7 @@ export class Pipeline {
   private constructor(options: {
     spoolDirectory: string
     ledger: Awaited<ReturnType<typeof openLedger>>
-    redis: RedisServer
+    redis: PipelineRedis
     client: RedisClient
   }) {
     this.spoolDirectory = options.spoolDirectory
@@ -63,12 +66,13 @@ export class Pipeline {
     this.usage = new UsageStore(this.pool)
   }
 
-  static async open(): Promise<Pipeline> {
+  /** @param server one Redis or a cluster that the caller stops; without it one of its own. */
+  static async open(server?: PipelineRedis): Promise<Pipeline> {
+    const redis = server ?? (await startRedis())
     const spoolDirectory = await mkdtemp(join(tmpdir(), 'aerodb-pipeline-'))
-    const redis = await startRedis()
     const ledger = await openLedger()
     const client = connectRedis({
-      urls: [redis.url],
+      urls: redis.url.split(','),
       connectionName: 'test',
       log: quiet,
       whenAway: 'fail-fast',
@@ -96,7 +100,7 @@ export class Pipeline {
   startShipper(): Shipper {
     const shipper = startShipper({
       directory: this.spoolDirectory,
-      redisUrls: [this.redis.url],
+      redisUrls: this.redis.url.split(','),
       log: quiet,
       pollMs: 10,
       scanMs: 20,

@@ -4,7 +4,7 @@ import { quiet } from './quiet.ts'
 
 startShipper({
   directory: process.argv[2] ?? '',
-  redisUrls: [process.argv[3] ?? ''],
+  redisUrls: (process.argv[3] ?? '').split(','),
   log: quiet,
   pollMs: 10,
   scanMs: 20,

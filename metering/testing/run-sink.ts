@@ -8,7 +8,7 @@ import { quiet } from './quiet.ts'
 
 const [, , databaseUrl = '', redisUrl = ''] = process.argv
 const redis = connectRedis({
-  urls: [redisUrl],
+  urls: redisUrl.split(','),
   connectionName: 'test-sink',
   log: quiet,
   whenAway: 'fail-fast',

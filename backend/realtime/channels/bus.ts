@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Logger } from '../../../runtime/log.ts'
-import type { RedisClient } from '../../../runtime/redis.ts'
+import { publishInOrder, type RedisClient } from '../../../runtime/redis.ts'
 
 /** A message of another process: what it says about itself, and its bytes. */
 export type BusMessage = { header: Readonly<Record<string, unknown>>; bytes: Buffer }
@@ -57,7 +57,7 @@ export class Bus {
   /** Publishes to the other processes. While Redis is away the message is lost to them: broadcasts are at most once. */
   publish(channel: string, header: Readonly<Record<string, unknown>>, bytes: Buffer = Buffer.alloc(0)): Promise<void> {
     const head = Buffer.from(`${JSON.stringify({ ...header, from: this.instanceId })}\n`)
-    return this.#redis.publish(channel, Buffer.concat([head, bytes])).then(
+    return publishInOrder(this.#redis, channel, Buffer.concat([head, bytes])).then(
       () => {},
       () => {},
     )
