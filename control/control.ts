@@ -92,6 +92,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     sharedUrls: config.AERODB_SHARED_DATABASE_URLS,
     dataDirectory: config.AERODB_DATA_DIR,
     keepServers: config.AERODB_KEEP_TENANT_SERVERS,
+    clock,
     log,
   })
   lifecycle.onStop('provisioning', () => provisioning.close())
@@ -171,6 +172,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
       metering,
       catalogue,
       sleep: provisioning.sleep,
+      compute: provisioning.compute,
       spares: provisioning.spares,
       audits,
     }),

@@ -2,9 +2,10 @@ import type { PostgresPool } from '../runtime/postgres-pool.ts'
 import type { PlanCatalogue } from '../tenancy/plan.ts'
 import type { ControlConfig } from './config.ts'
 import type { IsolationAudits } from './isolation-audit/isolation-audits.ts'
+import type { ComputeMeter } from './provisioners/compute-meter.ts'
 import type { TenantSleep } from './provisioners/own-server/sleep.ts'
 import type { SpareRoles } from './provisioners/spare-roles.ts'
-import { followSpendEvents, tellPlanHistories } from './reconciler/billing-sync.ts'
+import { followSpendEvents, tellComputeFacts, tellPlanHistories } from './reconciler/billing-sync.ts'
 import { type Duty, forgetOld, purgeExpired, requeueAbandoned } from './reconciler/maintenance.ts'
 import { refreshStorage } from './reconciler/storage-refresh.ts'
 import type { PublishTouched } from './stores/change.ts'
@@ -22,10 +23,11 @@ export function listDuties(parts: {
   metering: MeteringClient
   catalogue: PlanCatalogue
   sleep: TenantSleep
+  compute: ComputeMeter
   spares: SpareRoles
   audits: IsolationAudits
 }): Duty[] {
-  const { config, pool, publish, metering, catalogue, sleep, spares, audits } = parts
+  const { config, pool, publish, metering, catalogue, sleep, compute, spares, audits } = parts
   const duties: Duty[] = [
     { name: 'requeue abandoned operations', everyMs: 1_000, run: () => requeueAbandoned(pool) },
     { name: 'requeue webhook deliveries', everyMs: 10_000, run: () => requeueDeliveries(pool) },
@@ -37,6 +39,8 @@ export function listDuties(parts: {
     },
     { name: 'make spare roles', everyMs: 1_000, run: () => spares.refill() },
     { name: 'tell plan histories', everyMs: 1_000, run: () => tellPlanHistories(pool, metering) },
+    { name: 'measure running servers', everyMs: 1_000, run: () => compute.measureDue() },
+    { name: 'tell running time', everyMs: 1_000, run: () => tellComputeFacts(pool, metering) },
     { name: 'follow spending', everyMs: 5_000, run: () => followSpendEvents(pool, publish, metering) },
     { name: 'forget what is over', everyMs: 600_000, run: () => forgetOld(pool) },
   ]

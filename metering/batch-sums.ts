@@ -1,5 +1,6 @@
 import type { UsageRecord } from './contract.ts'
 import { type GaugeSample, hourOf } from './gauge.ts'
+import { isOurFault } from './meters.ts'
 import type { Accepted } from './sift.ts'
 
 /** A record that claims to be completed later than this after now comes from a wrong clock: it counts as completed now. */
@@ -7,11 +8,13 @@ const MAX_CLOCK_SKEW_MS = 3_600_000
 /** More than ten terabytes in one body is no body: such a record is set aside for a human. */
 const MAX_BODY_BYTES = 10_000_000_000_000
 const MAX_DURATION_US = 10_000_000_000_000
+/** An hour of a thousand servers. */
+const MAX_COMPUTE_MS = 3_600_000_000
 
 /** A row of the ledger; names are those of its columns, times in milliseconds. */
 export type LedgerRow = {
   hour_ms: number
-  kind: 'request' | 'storage' | 'realtime' | 'unreadable' | 'hole' | 'end'
+  kind: 'request' | 'storage' | 'realtime' | 'compute' | 'unreadable' | 'hole' | 'end'
   producer: string
   first_sequence: number
   last_sequence: number
@@ -28,6 +31,7 @@ export type LedgerRow = {
   files_bytes?: number
   connections?: number
   messages?: number
+  compute_ms?: number
   detail?: string
 }
 
@@ -38,6 +42,9 @@ export type HourlySum = {
   egress_bytes: number
   ingress_bytes: number
   messages: number
+  /** Of `requests`, those that failed through a fault of ours. */
+  faults: number
+  compute_ms: number
 }
 
 export type DailySum = {
@@ -152,6 +159,18 @@ class Summing {
       if (documentsBytes !== undefined)
         this.#samples.push({ ...sample, meter: 'documents_bytes', value: documentsBytes })
       if (filesBytes !== undefined) this.#samples.push({ ...sample, meter: 'files_bytes', value: filesBytes })
+    } else if (record.kind === 'compute') {
+      // It ends where it is completed, and what ends with an hour lies in it.
+      const endingHourMs = hourOf(Math.max(0, atMs - 1))
+      this.#ledger.push({
+        ...place,
+        hour_ms: endingHourMs,
+        kind: 'compute',
+        tenant_id: tenantId,
+        at_ms: atMs,
+        compute_ms: record.ranMs,
+      })
+      this.#hour(tenantId, endingHourMs).compute_ms += record.ranMs
     } else {
       const { connections, messages } = record
       this.#ledger.push({
@@ -176,6 +195,7 @@ class Summing {
     const { status, egressBytes, ingressBytes, durationUs } = record
     const hour = this.#hour(tenantId, place.hour_ms)
     hour.requests += 1
+    if (isOurFault(status)) hour.faults += 1
     hour.egress_bytes += egressBytes
     hour.ingress_bytes += ingressBytes
     this.#requestCount += 1
@@ -208,7 +228,10 @@ class Summing {
     const key = `${tenantId} ${hourMs}`
     let hour = this.#hourly.get(key)
     if (hour === undefined) {
-      hour = { tenant_id: tenantId, hour_ms: hourMs, requests: 0, egress_bytes: 0, ingress_bytes: 0, messages: 0 }
+      hour = {
+        ...{ tenant_id: tenantId, hour_ms: hourMs, requests: 0, egress_bytes: 0, ingress_bytes: 0, messages: 0 },
+        ...{ faults: 0, compute_ms: 0 },
+      }
       this.#hourly.set(key, hour)
     }
     return hour
@@ -229,6 +252,7 @@ class Summing {
 }
 
 function isPlausible(record: UsageRecord): boolean {
+  if (record.kind === 'compute') return record.ranMs <= MAX_COMPUTE_MS
   if (record.kind !== 'request') return true
   return (
     record.egressBytes <= MAX_BODY_BYTES &&

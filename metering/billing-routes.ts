@@ -6,6 +6,7 @@ import type { PostgresPool } from '../runtime/postgres-pool.ts'
 import { Problem } from '../runtime/problem.ts'
 import type { PlanCatalogue } from '../tenancy/plan.ts'
 import type { Billing } from './billing.ts'
+import { computeFactsSchema, recordComputeFacts } from './compute-facts.ts'
 import { addCredit, creditKeySchema, creditSchema, listCredits } from './credits.ts'
 import { estimate, estimateSchema } from './estimate.ts'
 import { findCreditNotes, listInvoices, saveHistory } from './invoice-store.ts'
@@ -54,6 +55,9 @@ export function billingRoutes(options: BillingRoutesOptions): Hono<{ Variables: 
     const saved = await saveHistory(pool, c.req.param('tenant'), history)
     return c.json({ saved })
   })
+  app.post('/compute-facts', async (c) =>
+    c.json({ mark: await recordComputeFacts(pool, await readBody(c, computeFactsSchema), clock.nowMs()) }),
+  )
   app.put('/tenants/:tenant/spend-limits', async (c) => {
     await spend.saveLimits(c.req.param('tenant'), await readBody(c, spendLimitsSchema))
     return c.json(await spend.readSpend(c.req.param('tenant')))

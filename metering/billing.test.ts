@@ -379,7 +379,7 @@ test('the routes give invoices as JSON, CSV and PDF, lists by cursor, and estima
     currency: 'USD',
     data: [
       { plan: 'free', offers_isolation: false, exceeded_quotas: ['api_requests_per_month'], total: '0.00' },
-      { plan: 'pro', offers_isolation: true, exceeded_quotas: ['api_requests_per_month'], total: '42.00' },
+      { plan: 'pro', offers_isolation: true, exceeded_quotas: ['api_requests_per_month'], total: '52.08' },
       { plan: 'enterprise', offers_isolation: true, exceeded_quotas: [], total: '614.00' },
     ],
   })

@@ -26,7 +26,13 @@ export type StorageRecord = UsageBase & { kind: 'storage'; documentsBytes?: numb
  */
 export type RealtimeRecord = UsageBase & { kind: 'realtime'; connections?: number; messages?: number }
 
-export type UsageRecord = RequestRecord | StorageRecord | RealtimeRecord
+/**
+ * How long servers of the tenant's own ran, up to `completedAtMs` and since the record before: server-milliseconds. Never across
+ * a UTC hour. Time in which a server is paused is in no record.
+ */
+export type ComputeRecord = UsageBase & { kind: 'compute'; ranMs: number }
+
+export type UsageRecord = RequestRecord | StorageRecord | RealtimeRecord | ComputeRecord
 
 /** Where usage goes. The gateway and whoever else answers tenants hold one. */
 export type UsageWriter = {

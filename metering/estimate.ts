@@ -20,6 +20,8 @@ export const estimateSchema = z.strictObject({
       file_storage_bytes: amount,
       realtime_messages: amount,
       realtime_connections: amount,
+      /** Running time of the tenant's own servers; a server that never sleeps unless said. */
+      compute_seconds: z.number().int().nonnegative().max(Number.MAX_SAFE_INTEGER).optional(),
     })
     .partial()
     .default({}),
@@ -40,7 +42,10 @@ export function estimate(request: EstimateRequest, catalogue: PlanCatalogue) {
     storage_byte_hours: held(usage.storage_bytes, 'storage_byte_hours'),
     file_storage_byte_hours: held(usage.file_storage_bytes, 'file_storage_byte_hours'),
     realtime_connection_hours: held(usage.realtime_connections, 'realtime_connection_hours'),
-    compute_seconds: isolation === 'schema' ? 0n : BigInt(MONTH_HOURS * 3_600),
+    compute_seconds:
+      isolation === 'schema'
+        ? 0n
+        : BigInt(usage.compute_seconds ?? MONTH_HOURS * 3_600) * METERS.compute_seconds.fineUnits,
   }
   const { currency } = catalogue
   return {

@@ -102,17 +102,17 @@ export async function findLateMonths(db: Db, tenantIds: readonly string[], month
        where b.tenant_id = i.tenant_id and b.month = i.month and o.state <> 'void') as billed
      from metering.invoices i
      cross join lateral (
-       select coalesce(sum(requests), 0) as api_requests, coalesce(sum(egress_bytes), 0) as egress_bytes,
+       select coalesce(sum(requests - faults), 0) as api_requests, coalesce(sum(compute_ms), 0) as compute_seconds, coalesce(sum(egress_bytes), 0) as egress_bytes,
          coalesce(sum(ingress_bytes), 0) as ingress_bytes, coalesce(sum(messages), 0) as realtime_messages
        from metering.daily_totals d
        where d.tenant_id = i.tenant_id and d.day >= i.month and d.day < i.month + interval '1 month') today
      cross join lateral jsonb_to_record(i.document->'basis'->'totals') as before(api_requests numeric, egress_bytes numeric,
-       ingress_bytes numeric, realtime_messages numeric)
+       ingress_bytes numeric, realtime_messages numeric, compute_seconds numeric)
      where i.tenant_id = any($1) and i.month < $2::date and i.month >= $2::date - interval '3 months'
        and i.kind = 'invoice' and i.state <> 'void'
-       and (today.api_requests, today.egress_bytes, today.ingress_bytes, today.realtime_messages) is distinct from
+       and (today.api_requests, today.egress_bytes, today.ingress_bytes, today.realtime_messages, today.compute_seconds) is distinct from
          (coalesce(before.api_requests, 0), coalesce(before.egress_bytes, 0), coalesce(before.ingress_bytes, 0),
-          coalesce(before.realtime_messages, 0))
+          coalesce(before.realtime_messages, 0), coalesce(before.compute_seconds, 0))
      order by i.tenant_id, i.month`,
     [tenantIds, `${month.text}-01`],
   )

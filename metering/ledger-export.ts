@@ -5,7 +5,17 @@ import type { Month } from './month.ts'
 const PAGE = 2_000
 const COLUMNS = [
   ...['hour', 'kind', 'method', 'endpoint', 'status', 'requests', 'egress_bytes', 'ingress_bytes', 'duration_us'],
-  ...['documents_bytes', 'files_bytes', 'connections', 'messages', 'at', 'producer', 'first_sequence', 'last_sequence'],
+  ...[
+    'documents_bytes',
+    'files_bytes',
+    'connections',
+    'messages',
+    'compute_ms',
+    'at',
+    'producer',
+    'first_sequence',
+    'last_sequence',
+  ],
 ]
 
 /**
@@ -34,7 +44,7 @@ async function readPage(pool: PostgresPool, tenantId: string, month: Month, afte
   const { rows } = await pool.query<Record<string, string | null>>(
     `select to_char(hour at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') as hour, kind, method, endpoint, status::text,
        case when kind = 'request' then records::text end as requests, egress_bytes::text, ingress_bytes::text,
-       duration_us::text, documents_bytes::text, files_bytes::text, connections::text, messages::text,
+       duration_us::text, documents_bytes::text, files_bytes::text, connections::text, messages::text, compute_ms::text,
        to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at, producer, first_sequence::text,
        last_sequence::text, tableoid::text || ctid::text as tie
      from metering.ledger

@@ -51,14 +51,14 @@ async function insertLedger(client: ClientBase, sums: BatchSums): Promise<void> 
   if (sums.ledger.length === 0) return
   await client.query(
     `insert into metering.ledger (hour, kind, producer, first_sequence, last_sequence, records, tenant_id, at, method,
-       endpoint, status, egress_bytes, ingress_bytes, duration_us, documents_bytes, files_bytes, connections, messages, detail)
+       endpoint, status, egress_bytes, ingress_bytes, duration_us, documents_bytes, files_bytes, connections, messages, compute_ms, detail)
      select to_timestamp(hour_ms / 1000.0), kind, producer, first_sequence, last_sequence, records, tenant_id,
        to_timestamp(at_ms / 1000.0), method, endpoint, status, coalesce(egress_bytes, 0), coalesce(ingress_bytes, 0),
-       coalesce(duration_us, 0), documents_bytes, files_bytes, connections, messages, detail
+       coalesce(duration_us, 0), documents_bytes, files_bytes, connections, messages, compute_ms, detail
      from json_to_recordset($1) as r(hour_ms bigint, kind text, producer text, first_sequence bigint, last_sequence bigint,
        records bigint, tenant_id text, at_ms bigint, method text, endpoint text, status smallint, egress_bytes bigint,
        ingress_bytes bigint, duration_us bigint, documents_bytes bigint, files_bytes bigint, connections bigint,
-       messages bigint, detail text)`,
+       messages bigint, compute_ms bigint, detail text)`,
     [JSON.stringify(sums.ledger)],
   )
 }
@@ -67,14 +67,16 @@ async function insertLedger(client: ClientBase, sums: BatchSums): Promise<void> 
 async function addHourly(client: ClientBase, sums: BatchSums): Promise<void> {
   if (sums.hourly.length === 0) return
   await client.query(
-    `insert into metering.usage_hourly as u (tenant_id, hour, requests, egress_bytes, ingress_bytes, messages)
-     select tenant_id, to_timestamp(hour_ms / 1000.0), requests, egress_bytes, ingress_bytes, messages
+    `insert into metering.usage_hourly as u (tenant_id, hour, requests, egress_bytes, ingress_bytes, messages, faults,
+       compute_ms)
+     select tenant_id, to_timestamp(hour_ms / 1000.0), requests, egress_bytes, ingress_bytes, messages, faults, compute_ms
      from json_to_recordset($1) as r(tenant_id text, hour_ms bigint, requests bigint, egress_bytes bigint,
-       ingress_bytes bigint, messages bigint)
+       ingress_bytes bigint, messages bigint, faults bigint, compute_ms bigint)
      order by 1, 2
      on conflict (tenant_id, hour) do update set requests = u.requests + excluded.requests,
        egress_bytes = u.egress_bytes + excluded.egress_bytes, ingress_bytes = u.ingress_bytes + excluded.ingress_bytes,
-       messages = u.messages + excluded.messages`,
+       messages = u.messages + excluded.messages, faults = u.faults + excluded.faults,
+       compute_ms = u.compute_ms + excluded.compute_ms`,
     [JSON.stringify(sums.hourly)],
   )
 }
@@ -82,15 +84,17 @@ async function addHourly(client: ClientBase, sums: BatchSums): Promise<void> {
 async function addDailyTotals(client: ClientBase, sums: BatchSums): Promise<void> {
   if (sums.hourly.length === 0) return
   await client.query(
-    `insert into metering.daily_totals as u (tenant_id, day, requests, egress_bytes, ingress_bytes, messages)
+    `insert into metering.daily_totals as u (tenant_id, day, requests, egress_bytes, ingress_bytes, messages, faults,
+       compute_ms)
      select tenant_id, (to_timestamp(hour_ms / 1000.0) at time zone 'UTC')::date, sum(requests), sum(egress_bytes),
-       sum(ingress_bytes), sum(messages)
+       sum(ingress_bytes), sum(messages), sum(faults), sum(compute_ms)
      from json_to_recordset($1) as r(tenant_id text, hour_ms bigint, requests bigint, egress_bytes bigint,
-       ingress_bytes bigint, messages bigint)
+       ingress_bytes bigint, messages bigint, faults bigint, compute_ms bigint)
      group by 1, 2 order by 1, 2
      on conflict (tenant_id, day) do update set requests = u.requests + excluded.requests,
        egress_bytes = u.egress_bytes + excluded.egress_bytes, ingress_bytes = u.ingress_bytes + excluded.ingress_bytes,
-       messages = u.messages + excluded.messages`,
+       messages = u.messages + excluded.messages, faults = u.faults + excluded.faults,
+       compute_ms = u.compute_ms + excluded.compute_ms`,
     [JSON.stringify(sums.hourly)],
   )
 }

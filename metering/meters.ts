@@ -10,13 +10,21 @@ export const METERS = {
   file_storage_byte_hours: { fineUnits: 3_600_000n, unit: 'byte-hours', title: 'File storage' },
   realtime_messages: { fineUnits: 1n, unit: 'messages', title: 'Realtime messages' },
   realtime_connection_hours: { fineUnits: 3_600_000n, unit: 'connection-hours', title: 'Realtime connections' },
-  compute_seconds: { fineUnits: 1n, unit: 'seconds', title: 'Compute' },
+  compute_seconds: { fineUnits: 1_000n, unit: 'seconds', title: 'Compute' },
 } as const
 export type Meter = keyof typeof METERS
 export const METER_NAMES = Object.keys(METERS) as readonly Meter[]
 
 /** Fine units by meter; what is not named is 0. */
 export type Quantities = Partial<Record<Meter, bigint>>
+
+/**
+ * Whether a request failed through a fault of ours: 502, 503 and 504 are what the platform answers when it, or what it asked, did
+ * not do its work. Such a request is recorded and shown, and billed to nobody. (A 500 is the tenant's own SQL as often as not.)
+ */
+export function isOurFault(status: number): boolean {
+  return status === 502 || status === 503 || status === 504
+}
 
 export function isMeter(name: string): name is Meter {
   return Object.hasOwn(METERS, name)

@@ -98,15 +98,18 @@ async function compareMarks(client: PoolClient): Promise<Finding> {
 
 type Rollup = { check: string; table: string; key: string; fromLedger: string; period: string; sums: string }
 
+const COUNTED = `(kind in ('request', 'compute') or messages is not null)`
+const FAULTS = `sum(records) filter (where kind = 'request' and status in (502, 503, 504)) as faults`
+
 const HOURLY: Rollup = {
   check: 'ledger = hourly rollup',
   table: 'usage_hourly',
   key: 'tenant_id, hour',
   fromLedger: `select tenant_id, hour, sum(records) filter (where kind = 'request') as requests, sum(egress_bytes) as egress_bytes,
-    sum(ingress_bytes) as ingress_bytes, sum(messages) as messages from metering.ledger
-    where (kind = 'request' or messages is not null) and hour >= $1 and hour < $2 and ($3::text is null or tenant_id = $3) group by 1, 2`,
+    sum(ingress_bytes) as ingress_bytes, sum(messages) as messages, ${FAULTS}, sum(compute_ms) as compute_ms from metering.ledger
+    where ${COUNTED} and hour >= $1 and hour < $2 and ($3::text is null or tenant_id = $3) group by 1, 2`,
   period: 'hour >= $1 and hour < $2',
-  sums: 'requests, egress_bytes, ingress_bytes, messages',
+  sums: 'requests, egress_bytes, ingress_bytes, messages, faults, compute_ms',
 }
 
 const WHOLE_DAYS = `hour >= date_trunc('day', $1::timestamptz, 'UTC')
@@ -119,10 +122,10 @@ const TOTALS: Rollup = {
   table: 'daily_totals',
   key: 'tenant_id, day',
   fromLedger: `select tenant_id, (hour at time zone 'UTC')::date as day, sum(records) filter (where kind = 'request') as requests,
-    sum(egress_bytes) as egress_bytes, sum(ingress_bytes) as ingress_bytes, sum(messages) as messages from metering.ledger
-    where (kind = 'request' or messages is not null) and ${WHOLE_DAYS} and ($3::text is null or tenant_id = $3) group by 1, 2`,
+    sum(egress_bytes) as egress_bytes, sum(ingress_bytes) as ingress_bytes, sum(messages) as messages, ${FAULTS},
+    sum(compute_ms) as compute_ms from metering.ledger where ${COUNTED} and ${WHOLE_DAYS} and ($3::text is null or tenant_id = $3) group by 1, 2`,
   period: DAYS,
-  sums: 'requests, egress_bytes, ingress_bytes, messages',
+  sums: 'requests, egress_bytes, ingress_bytes, messages, faults, compute_ms',
 }
 
 const DAILY: Rollup = {
@@ -205,6 +208,7 @@ async function compareInvoices(client: PoolClient, scope: Scope): Promise<Findin
          (select coalesce(sum((tax->>'amount_micros')::bigint), 0) from jsonb_array_elements(document->'tax_lines') tax) as taxes,
          (select coalesce(sum(rated_micros), 0) from metering.billed_months b where b.invoice_id = i.invoice_id) as billed,
          (select coalesce(sum(l.records), 0) from metering.ledger l where l.tenant_id = i.tenant_id and l.kind = 'request'
+            and l.status not in (502, 503, 504)
             and l.hour >= i.month::timestamp at time zone 'UTC' and l.hour < (i.month + interval '1 month') at time zone 'UTC'
             and l.recorded_at < i.issued_at) as used
        from metering.invoices i where kind = 'invoice' and state <> 'void' and ($3::text is null or tenant_id = $3)

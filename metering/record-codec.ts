@@ -8,6 +8,7 @@ const MAX_ENDPOINT_LENGTH = 512
 const REQUEST = 0
 const STORAGE = 1
 const REALTIME = 2
+const COMPUTE = 3
 
 /** A line that is no record: it is counted and set aside by the sink, never retried, so it can block nothing. */
 export type Unreadable = { kind: 'unreadable'; text: string }
@@ -36,6 +37,8 @@ export function encodeRecord(record: UsageRecord): string {
       return JSON.stringify([STORAGE, tenant, at, known(record.documentsBytes), known(record.filesBytes)])
     case 'realtime':
       return JSON.stringify([REALTIME, tenant, at, known(record.connections), known(record.messages)])
+    case 'compute':
+      return JSON.stringify([COMPUTE, tenant, at, whole(record.ranMs)])
   }
 }
 
@@ -74,6 +77,7 @@ function fromFields(fields: unknown): UsageRecord | undefined {
     return { kind: 'request', ...base, method, endpoint, status, egressBytes, ingressBytes, durationUs }
   }
   const [first, second] = rest
+  if (kind === COMPUTE) return isCount(first) ? { kind: 'compute', ...base, ranMs: first } : undefined
   if (!isOptionalCount(first) || !isOptionalCount(second)) return undefined
   if (kind === STORAGE) {
     return {

@@ -8,7 +8,8 @@ import type { RatedSegment } from './rating.ts'
 export type UsageRequest = { tenantId: string; month: Month; segments: readonly Omit<RatedSegment, 'usage'>[] }
 
 /**
- * The usage of every stretch, in fine units, of many tenants at once. An hour's usage belongs to the stretch in which the hour
+ * The usage of every stretch that is billed (so without requests that failed through a fault of ours), in fine units, of many
+ * tenants at once. An hour's usage belongs to the stretch in which the hour
  * begins, or, where none is on then, to the first that begins in it. What is held without a later sample counts up to `nowMs`.
  */
 export async function readSegmentUsage(
@@ -17,11 +18,7 @@ export async function readSegmentUsage(
   nowMs: number,
 ): Promise<Quantities[][]> {
   const spans = requests.flatMap((request, i) => hourSpans(request).map((span) => ({ request: i, ...span })))
-  const result: Quantities[][] = requests.map(({ segments }) =>
-    segments.map(({ isolation, fromSecond, untilSecond }) =>
-      isolation === 'schema' ? {} : { compute_seconds: BigInt(untilSecond - fromSecond) },
-    ),
-  )
+  const result: Quantities[][] = requests.map(({ segments }) => segments.map(() => ({})))
   if (spans.length === 0) return result
   const { rows } = await db.query<Record<string, string | number>>(
     `with spans as materialized (
@@ -33,7 +30,7 @@ export async function readSegmentUsage(
        coalesce(g.connections, 0) + coalesce(o.connections, 0) as connections
      from spans s
      cross join lateral (
-       select coalesce(sum(requests), 0) as requests, coalesce(sum(egress_bytes), 0) as egress,
+       select coalesce(sum(requests - faults), 0) as requests, coalesce(sum(compute_ms), 0) as compute, coalesce(sum(egress_bytes), 0) as egress,
          coalesce(sum(ingress_bytes), 0) as ingress, coalesce(sum(messages), 0) as messages
        from metering.usage_hourly u where u.tenant_id = s.tenant_id and u.hour >= s.starts and u.hour < s.ends) t
      cross join lateral (
@@ -61,6 +58,7 @@ export async function readSegmentUsage(
       storage_byte_hours: BigInt(row.documents ?? 0),
       file_storage_byte_hours: BigInt(row.files ?? 0),
       realtime_connection_hours: BigInt(row.connections ?? 0),
+      compute_seconds: BigInt(row.compute ?? 0),
     } satisfies Quantities)
   }
   return result

@@ -1,5 +1,6 @@
 import { Problem } from '../runtime/problem.ts'
 import { GAUGE_METERS, type GaugeMeter, HOUR_MS } from './gauge.ts'
+import { isOurFault } from './meters.ts'
 import type { Month } from './month.ts'
 import type { UsageStore } from './usage-store.ts'
 
@@ -27,6 +28,8 @@ export async function buildUsageDocument(store: UsageStore, tenantId: string, mo
     resources: {
       api_requests: {
         total,
+        /** Without those that failed through a fault of ours (502, 503, 504). */
+        billable: byEndpoint.reduce((sum, { status, count }) => sum + (isOurFault(status) ? 0 : count), 0),
         by_status: byStatus,
         by_endpoint: byEndpoint.slice(0, MAX_ENDPOINTS),
       },
@@ -42,6 +45,8 @@ export async function buildUsageDocument(store: UsageStore, tenantId: string, mo
         average_connections: elapsedMs === 0 ? 0 : roundTo3(Number(connections.valueMs) / elapsedMs),
         messages: totals.messages,
       },
+      /** For how long servers of the tenant's own ran; paused time is not in it. */
+      compute: { seconds: totals.computeMs / 1_000 },
     },
     as_of: new Date(nowMs).toISOString(),
   }
@@ -52,6 +57,7 @@ const TOTALS = {
   egress: 'egress_bytes',
   ingress: 'ingress_bytes',
   realtime_messages: 'messages',
+  compute_seconds: 'compute_ms',
 } as const
 const GAUGES: Readonly<Record<string, GaugeMeter>> = {
   documents_bytes: 'documents_bytes',
@@ -85,7 +91,8 @@ export async function buildSeries(
       : gauge !== undefined
         ? await store.readGaugeSeries(tenantId, gauge, step, month)
         : []
-  const values = new Map(points.map((point) => [point.atMs, point.value]))
+  const scale = column === 'compute_ms' ? 1_000 : 1
+  const values = new Map(points.map((point) => [point.atMs, point.value / scale]))
   const stepMs = step === 'hour' ? HOUR_MS : 24 * HOUR_MS
   const data: { at: string; value: number }[] = []
   let carried = 0

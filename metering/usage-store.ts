@@ -3,7 +3,15 @@ import type { GaugeMeter } from './gauge.ts'
 import type { Month } from './month.ts'
 
 export type EndpointUsage = { method: string; endpoint: string; status: number; count: number }
-export type RequestTotals = { requests: number; egressBytes: number; ingressBytes: number; messages: number }
+export type Totals = {
+  requests: number
+  /** Of the requests, those that failed through a fault of ours. */
+  faults: number
+  egressBytes: number
+  ingressBytes: number
+  messages: number
+  computeMs: number
+}
 /** `valueMs`: the integral over the month so far (value × milliseconds). */
 export type GaugeUsage = { last: number; peak: number; valueMs: bigint }
 
@@ -16,19 +24,21 @@ export class UsageStore {
   }
 
   /** The totals of a tenant's month, from the days. */
-  async readTotals(tenantId: string, month: Month): Promise<RequestTotals> {
+  async readTotals(tenantId: string, month: Month): Promise<Totals> {
     const { rows } = await this.#pool.query<Record<string, string | null>>(
       `select sum(requests)::text as requests, sum(egress_bytes)::text as egress, sum(ingress_bytes)::text as ingress,
-         sum(messages)::text as messages
+         sum(messages)::text as messages, sum(faults)::text as faults, sum(compute_ms)::text as compute
        from metering.daily_totals where tenant_id = $1 and day >= $2::date and day < $3::date`,
       [tenantId, dayText(month.startMs), dayText(month.endMs)],
     )
     const row = rows[0] ?? {}
     return {
       requests: Number(row.requests ?? 0),
+      faults: Number(row.faults ?? 0),
       egressBytes: Number(row.egress ?? 0),
       ingressBytes: Number(row.ingress ?? 0),
       messages: Number(row.messages ?? 0),
+      computeMs: Number(row.compute ?? 0),
     }
   }
 
@@ -76,10 +86,10 @@ export class UsageStore {
     }
   }
 
-  /** A series from the hours: sums of requests, bytes and messages by hour or day. */
+  /** A series from the hours: sums of requests, bytes, messages and running time by hour or day. */
   async readTotalsSeries(
     tenantId: string,
-    column: 'requests' | 'egress_bytes' | 'ingress_bytes' | 'messages',
+    column: 'requests' | 'egress_bytes' | 'ingress_bytes' | 'messages' | 'compute_ms',
     step: 'hour' | 'day',
     month: Month,
   ): Promise<{ atMs: number; value: number }[]> {

@@ -13,9 +13,15 @@ const planSchema = z
     sla: z.object({ uptime: z.number().nullable(), downtime_seconds_per_month: z.number().nullable() }),
     base_fee_micros: z.number().int(),
     isolation_surcharge_micros: z.partialRecord(z.enum(ISOLATIONS), z.number().int()),
+    minimum_micros: z.number().int().optional(),
     meters: z.record(
       z.string(),
-      z.object({ included: z.number().int(), per: z.number().int(), price_micros: z.number().int() }),
+      z.object({
+        included: z.number().int(),
+        per: z.number().int(),
+        price_micros: z.number().int(),
+        tiers: z.array(z.object({ above: z.number().int(), price_micros: z.number().int() })).optional(),
+      }),
     ),
   })
   .openapi('Plan')

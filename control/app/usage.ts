@@ -16,6 +16,7 @@ const usageSchema = z
     resources: z.object({
       api_requests: z.object({
         total: z.number().int(),
+        billable: z.number().int(),
         by_status: z.record(z.string(), z.number().int()),
         by_endpoint: z.array(
           z.object({ method: z.string(), endpoint: z.string(), status: z.number().int(), count: z.number().int() }),
@@ -29,6 +30,7 @@ const usageSchema = z
         average_connections: z.number(),
         messages: z.number(),
       }),
+      compute: z.object({ seconds: z.number() }),
     }),
     quotas: quotasSchema,
     as_of: z.string(),

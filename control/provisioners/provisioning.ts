@@ -1,3 +1,4 @@
+import type { Clock } from '../../runtime/clock.ts'
 import type { Logger } from '../../runtime/log.ts'
 import { findPostgresBinaries } from '../../runtime/postgres-binaries.ts'
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
@@ -6,6 +7,7 @@ import { findUnprivilegedUser } from '../../runtime/unprivileged-user.ts'
 import type { Isolation } from '../../tenancy/plan.ts'
 import { makeChange, type PublishTouched } from '../stores/change.ts'
 import { lockTenant, updateTenant } from '../stores/tenant-store.ts'
+import { ComputeMeter } from './compute-meter.ts'
 import { DatabaseProvisioner } from './database-provisioner.ts'
 import { DataDirectories } from './own-server/data-directory.ts'
 import { TenantSleep } from './own-server/sleep.ts'
@@ -23,6 +25,7 @@ export type Provisioning = {
   shared: SharedServers
   spares: SpareRoles
   servers: OwnServers
+  compute: ComputeMeter
   close: () => Promise<void>
 }
 
@@ -35,6 +38,7 @@ export async function startProvisioning(options: {
   dataDirectory: string
   /** Leaves the tenants' own servers running when it is closed. */
   keepServers: boolean
+  clock: Clock
   log: Logger
 }): Promise<Provisioning> {
   const { pool, publish, sealer, log } = options
@@ -46,7 +50,16 @@ export async function startProvisioning(options: {
     const { path, node } = await prepareTenantsDirectory(options.dataDirectory)
     const binaries = await findPostgresBinaries(initdbUser)
     const directories = new DataDirectories({ root: path, binaries, initdbUser, log })
-    const servers = new OwnServers({ pool, publish, directories, binaries, node, log })
+    const compute: ComputeMeter = new ComputeMeter({
+      pool,
+      clock: options.clock,
+      source: {
+        listRunning: () => servers.listRunning(),
+        findRunning: (tenantId) => servers.findRunning(tenantId),
+      },
+    })
+    const beforeStop = (tenantId: string) => compute.measureNow(tenantId)
+    const servers = new OwnServers({ pool, publish, directories, binaries, node, log, beforeStop })
     servers.start(await takeOver(pool, publish, servers))
     return {
       provisioners: {
@@ -55,6 +68,7 @@ export async function startProvisioning(options: {
       },
       sleep: new TenantSleep({ pool, publish, servers, log }),
       servers,
+      compute,
       shared,
       spares,
       close: async () => {

@@ -3,6 +3,7 @@ import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import { openAlert } from '../stores/alert-store.ts'
 import { appendAudit } from '../stores/audit-store.ts'
 import { type Change, makeChange, type PublishTouched } from '../stores/change.ts'
+import { forgetFacts, listUntoldFacts } from '../stores/compute-store.ts'
 import type { MeteringClient } from '../stores/metering-client.ts'
 import { listUntoldHistories, markHistoryTold, readPlanHistory } from '../stores/plan-history-store.ts'
 import { lockTenant, updateTenant } from '../stores/tenant-store.ts'
@@ -18,6 +19,31 @@ export async function tellPlanHistories(pool: PostgresPool, metering: MeteringCl
       await markHistoryTold(pool, tenantId, history.version)
     }
     if (untold.length < 100) return
+  }
+}
+
+const COMPUTE_PRODUCER = 'control-compute'
+const FACTS_AT_ONCE = 500
+const markSchema = z.object({ mark: z.number() })
+
+/** Tells metering for how long tenants' own servers ran. Its mark says what it has counted: told twice, counted once. */
+export async function tellComputeFacts(pool: PostgresPool, metering: MeteringClient): Promise<void> {
+  for (;;) {
+    const untold = await listUntoldFacts(pool, FACTS_AT_ONCE)
+    const [first] = untold
+    if (first === undefined) return
+    const { body } = await metering.send('POST', '/internal/v1/compute-facts', {
+      producer: COMPUTE_PRODUCER,
+      first_sequence: first.sequence,
+      facts: untold.map((fact) => ({
+        tenant_id: fact.tenantId,
+        ended_at_ms: fact.endedAtMs,
+        ran_ms: fact.ranMs,
+      })),
+    })
+    const { mark } = markSchema.parse(body)
+    await forgetFacts(pool, mark)
+    if (untold.length < FACTS_AT_ONCE || mark < first.sequence) return
   }
 }
 

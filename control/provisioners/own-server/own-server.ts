@@ -69,6 +69,14 @@ export async function runningPort(directory: string): Promise<number | undefined
   return Number.isInteger(port) && port > 0 ? port : undefined
 }
 
+/** When the server that runs on `directory` was started (to the second below), if one does. */
+export async function runningSince(directory: string): Promise<number | undefined> {
+  if ((await findServerOn(directory)) === undefined) return undefined
+  const lines = (await readFile(join(directory, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n')
+  const seconds = Number(lines[2])
+  return Number.isInteger(seconds) && seconds > 0 ? seconds * 1_000 : undefined
+}
+
 /**
  * Starts the server and waits until it answers. It is its own session and keeps running when we die; whoever comes next
  * finds it by its directory.

@@ -8,8 +8,9 @@ import { findServerOn } from '../../../runtime/postgres-server.ts'
 import { Slots } from '../../slots.ts'
 import { makeChange, type PublishTouched } from '../../stores/change.ts'
 import { findServer, moveServer, type ServerRow } from '../../stores/server-store.ts'
+import type { ComputeSource, RunningServers } from '../compute-meter.ts'
 import type { DataDirectories } from './data-directory.ts'
-import { adminConfig, PortTakenError, runningPort, startOwnServer, stopOwnServer } from './own-server.ts'
+import { adminConfig, PortTakenError, runningPort, runningSince, startOwnServer, stopOwnServer } from './own-server.ts'
 
 const WATCH_MS = 500
 const FIRST_BACK_OFF_MS = 100
@@ -26,12 +27,13 @@ type Watched = { isStarting: boolean; failures: number; notBeforeMs: number; upS
  * adopted when control was restarted. Of several control processes on one machine each may start one, one at a time
  * (an advisory lock), and Postgres itself refuses a second postmaster on a directory.
  */
-export class OwnServers {
+export class OwnServers implements ComputeSource {
   readonly #pool: PostgresPool
   readonly #publish: PublishTouched
   readonly #directories: DataDirectories
   readonly #binaries: PostgresBinaries
   readonly #log: Logger
+  readonly #beforeStop: (tenantId: string) => Promise<void>
   readonly node: string
   readonly #watched = new Map<string, Watched>()
   readonly #starting = new Map<string, Promise<void>>()
@@ -46,6 +48,8 @@ export class OwnServers {
     binaries: PostgresBinaries
     node: string
     log: Logger
+    /** Told of each server that is about to be stopped; what it throws is logged. */
+    beforeStop?: (tenantId: string) => Promise<void>
   }) {
     this.#pool = options.pool
     this.#publish = options.publish
@@ -53,6 +57,7 @@ export class OwnServers {
     this.#binaries = options.binaries
     this.node = options.node
     this.#log = options.log
+    this.#beforeStop = options.beforeStop ?? (async () => {})
   }
 
   /** Ids of the tenants whose servers are to run here. */
@@ -83,6 +88,17 @@ export class OwnServers {
     return (await findServerOn(this.#directories.path(tenantId))) !== undefined
   }
 
+  /** The watched servers that run, and since when. */
+  async listRunning(): Promise<RunningServers[]> {
+    const all = await Promise.all(this.watched().map((tenantId) => this.findRunning(tenantId)))
+    return all.filter((one) => one !== undefined)
+  }
+
+  async findRunning(tenantId: string): Promise<RunningServers | undefined> {
+    const startedAtMs = await runningSince(this.#directories.path(tenantId))
+    return startedAtMs === undefined ? undefined : { tenantId, startedAtMs, servers: 1 }
+  }
+
   /** Makes the data directory if needed and starts the server unless it runs; callers at once share one start. */
   ensureRunning(tenantId: string): Promise<void> {
     let starting = this.#starting.get(tenantId)
@@ -98,6 +114,9 @@ export class OwnServers {
     this.#watched.delete(tenantId)
     await this.#starting.get(tenantId)?.catch(() => {})
     this.#watched.delete(tenantId)
+    await this.#beforeStop(tenantId).catch((fault) =>
+      this.#log.error({ err: fault, tenant_id: tenantId }, 'the last running time of a server was not measured'),
+    )
     await this.#slots.run(() => stopOwnServer(this.#directories.path(tenantId)))
   }
 
