@@ -107,7 +107,8 @@ async function answerRest(
     const caller = options.contexts.read(headers)
     const hasBody = method !== 'GET' && method !== 'HEAD'
     const body = hasBody ? await readWholeBody() : ''
-    const server = options.servers.peek(caller.server) ?? (await options.servers.find(caller.server))
+    const server =
+      options.servers.peek(caller.server) ?? (await options.servers.findFor(caller.principal.tenantId, caller.server))
     const question = url.indexOf('?')
     const { principal } = caller
     const quota = caller.context.quotas.storage_bytes

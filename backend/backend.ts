@@ -15,6 +15,7 @@ import { DirectoryReader } from '../tenancy/directory-reader.ts'
 import { LastKnownGood } from '../tenancy/last-known-good.ts'
 import { RequestContextCodec } from '../tenancy/request-context.ts'
 import { parseServerRecord, type ServerRecord } from '../tenancy/server-record.ts'
+import { parseTenantSnapshot, type TenantSnapshot } from '../tenancy/snapshot.ts'
 import { makeApp } from './app.ts'
 import { Catalogues } from './catalogue/catalogues.ts'
 import type { BackendConfig } from './config.ts'
@@ -39,6 +40,9 @@ const POOL_LIMITS: PoolLimits = {
   maxWaitMs: 10_000,
   idleConnectionMs: 60_000,
 }
+
+/** Tenants whose tokens, states and places are known at once. */
+const MAX_TENANTS = 20_000
 
 /** How long the start waits for Redis. */
 const REDIS_WAIT_MS = 3_000
@@ -74,6 +78,22 @@ export async function startBackend(options: {
   directory.start()
   lifecycle.onStop('directory', () => directory.stop())
 
+  const tenants = new DirectoryReader<TenantSnapshot>({
+    kind: 'tenant',
+    redis,
+    subscriber,
+    lastKnownGood,
+    parse: parseTenantSnapshot,
+    versionOf: (snapshot) => snapshot.version,
+    maxEntries: MAX_TENANTS,
+    clock: systemClock,
+    log,
+  })
+  tenants.start()
+  lifecycle.onStop('tenants', () => tenants.stop())
+  const codec = new RequestContextCodec(config.AERODB_INTERNAL_SECRET)
+  const contexts = new RequestContexts(codec, systemClock)
+
   const catalogues = new Catalogues(config.AERODB_BACKEND_SCHEMA_CACHE_BYTES)
   const sealer = new Sealer(config.AERODB_ENCRYPTION_KEYS)
   const servers = new Servers({
@@ -89,6 +109,11 @@ export async function startBackend(options: {
       realtime.schemaChanged(server, schema)
     },
     onGap: (server) => catalogues.dropServer(server),
+    findPlacement: async (tenantId) => {
+      const name = contexts.nameOf(tenantId)
+      const snapshot = name === undefined ? null : await tenants.load(name)
+      return snapshot?.tenant_id === tenantId ? snapshot.placement?.server : undefined
+    },
     log,
   })
   lifecycle.onStop('servers', () => servers.close())
@@ -98,7 +123,6 @@ export async function startBackend(options: {
   lifecycle.onStop('shipper', () => shipper.close())
   const usage = openSpool({ directory: spoolDirectory, log })
   lifecycle.onStop('spool', () => usage.close())
-  const codec = new RequestContextCodec(config.AERODB_INTERNAL_SECRET)
   const realtime = startRealtime({
     contexts: codec,
     servers,
@@ -106,9 +130,8 @@ export async function startBackend(options: {
     sealer,
     usage,
     redisUrls: config.AERODB_REDIS_URL,
+    tenants,
     redis,
-    announcements: subscriber,
-    lastKnownGood,
     allowPrivateJwks: config.AERODB_WEBHOOK_ALLOW_PRIVATE,
     lifecycle,
     log,
@@ -128,7 +151,6 @@ export async function startBackend(options: {
   })
   lifecycle.onStop('storage', () => storage.close())
 
-  const contexts = new RequestContexts(codec, systemClock)
   const services = new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET)
   const app = makeApp({
     contexts,

@@ -24,6 +24,9 @@ export class RequestContexts {
     sizeCalculation: (_, key) => key.length * 3,
   })
 
+  /** By tenant id: the directory lists tenants by name. */
+  readonly #names = new LRUCache<string, string>({ max: 20_000 })
+
   constructor(codec: RequestContextCodec, clock: Clock) {
     this.#codec = codec
     this.#clock = clock
@@ -45,7 +48,13 @@ export class RequestContexts {
       })
     const caller = { context, server: context.placement.server, principal: principalOf(context, context.placement) }
     this.#verified.set(token, caller)
+    this.#names.set(context.tenant_id, context.name)
     return caller
+  }
+
+  /** The name under which a tenant was last asked for here. */
+  nameOf(tenantId: string): string | undefined {
+    return this.#names.get(tenantId)
   }
 
   #verify(token: string, nowMs: number): RequestContext | undefined {

@@ -21,6 +21,7 @@ import { auditIsolation } from './isolation-audit/audit-isolation.ts'
 import { IsolationAudits } from './isolation-audit/isolation-audits.ts'
 import { ReportSigner } from './isolation-audit/report-signature.ts'
 import { isolationAuditRoutes } from './isolation-audit/routes.ts'
+import { makeMoveProcedure } from './moving/move-procedure.ts'
 import { WebhookSender } from './outreach/webhook-sender.ts'
 import type { TenantSleep } from './provisioners/own-server/sleep.ts'
 import { startProvisioning } from './provisioners/provisioning.ts'
@@ -112,7 +113,18 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
   const reconciler = new Reconciler({
     pool,
     publish: publication.publish,
-    procedures: makeProcedureTable(provisioning.provisioners, catalogue, removeFiles),
+    procedures: makeProcedureTable(
+      provisioning.provisioners,
+      catalogue,
+      removeFiles,
+      makeMoveProcedure({
+        pool,
+        publish: publication.publish,
+        provisioners: provisioning.provisioners,
+        sealer,
+        log,
+      }),
+    ),
     owner,
     concurrency: CONCURRENCY,
     // A name that does not resolve yet never fails what made it: the keeper goes on trying.

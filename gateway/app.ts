@@ -12,6 +12,7 @@ import {
   makeForwardToControl,
   makeForwardToPlatform,
 } from './forward.ts'
+import { makeHoldWrites } from './hold-writes.ts'
 import { type LoadShedding, makeShedLoad } from './load-shedding.ts'
 import type { GatewayMetrics } from './metrics.ts'
 import { makeMonthlyQuota, type QuotaKeeper } from './monthly-quota.ts'
@@ -51,6 +52,7 @@ export function makeApp(options: AppOptions): { serve: Serve; serveUpgrade: Serv
   const authenticate = makeAuthenticate(options.authenticate)
   const shedLoad = makeShedLoad(options.shedding)
   const wakeTenant = makeWakeTenant(options.wake)
+  const holdWrites = makeHoldWrites({ directory, authenticate, clock: options.forward.clock })
   const limits: Step[] = [
     makeRateLimit(options.rateLimiter),
     checkStorageQuota,
@@ -64,7 +66,7 @@ export function makeApp(options: AppOptions): { serve: Serve; serveUpgrade: Serv
       refuse,
     ),
     tenant: makePipeline(
-      [resolveTenant, authenticate, shedLoad, wakeTenant, ...limits, makeForward(options.forward)],
+      [resolveTenant, authenticate, shedLoad, wakeTenant, holdWrites, ...limits, makeForward(options.forward)],
       refuse,
     ),
   })

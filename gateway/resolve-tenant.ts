@@ -3,9 +3,6 @@ import type { DirectoryReader } from '../tenancy/directory-reader.ts'
 import type { Exchange } from './exchange.ts'
 import type { TenantEntry } from './tenant-entry.ts'
 
-/** Seconds after which a client may ask again for a tenant that will serve soon. */
-const RETRY_AFTER = { provisioning: '1', migrating: '1' } as const
-
 /** Step 1: the tenant of the request's host, from the worker's cache; only a miss waits. */
 export function makeResolveTenant(directory: DirectoryReader<TenantEntry>) {
   return function resolveTenant(exchange: Exchange): Promise<void> | undefined {
@@ -29,20 +26,21 @@ export function makeResolveTenant(directory: DirectoryReader<TenantEntry>) {
   }
 }
 
-function accept(exchange: Exchange, entry: TenantEntry | null): void {
+/** Takes the tenant for the request, if it serves. @throws Problem for one that does not. */
+export function accept(exchange: Exchange, entry: TenantEntry | null): void {
   if (entry === null) throw unknownHost()
   exchange.tenant = entry
   const { status } = entry.snapshot
   // A paused tenant is woken by the request, once it has shown its key: see wake-tenant.ts.
-  if (status === 'active' || status === 'paused') return
+  // One that is being moved serves all the while: see hold-writes.ts.
+  if (status === 'active' || status === 'paused' || status === 'migrating') return
   switch (status) {
     case 'suspended':
       throw new Problem(403, 'tenant_suspended', { detail: 'This tenant is suspended.' })
     case 'provisioning':
-    case 'migrating':
-      throw new Problem(503, `tenant_${status}`, {
-        detail: `This tenant is ${status}; try again shortly.`,
-        headers: { 'Retry-After': RETRY_AFTER[status] },
+      throw new Problem(503, 'tenant_provisioning', {
+        detail: 'This tenant is provisioning; try again shortly.',
+        headers: { 'Retry-After': '1' },
       })
     case 'failed':
       throw new Problem(503, 'tenant_failed', {

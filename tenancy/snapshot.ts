@@ -57,6 +57,8 @@ export const tenantSnapshotSchema = z.object({
   keys: z.array(keyEntrySchema),
   jwt: jwtSchema,
   placement: placementSchema.nullable(),
+  /** Milliseconds since the epoch: until then, at most, writes wait at the gateway, because the tenant is being moved. */
+  writes_held_until: z.number().nullish(),
   backend: backendRefSchema,
 })
 export type TenantSnapshot = z.output<typeof tenantSnapshotSchema>

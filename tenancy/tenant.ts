@@ -1,6 +1,9 @@
 import { z } from 'zod'
 
-/** The states of a tenant's life. Only `active` serves; `provisioning`, `paused` and `migrating` serve soon (503, Retry-After). */
+/**
+ * The states of a tenant's life. `active` and `migrating` serve; `paused` does once a request has woken it; `provisioning` serves
+ * soon (503, Retry-After).
+ */
 export const TENANT_STATUSES = [
   'provisioning',
   'active',
@@ -73,11 +76,16 @@ export const tenantNameSchema = z
   .refine((name) => name.slice(2, 4) !== '--', 'must not have hyphens in third and fourth place (reserved by RFC 5891)')
   .refine((name) => !RESERVED_NAMES.has(name), 'is reserved')
 
+/** True for the id of a tenant, by its form. */
+export function isTenantId(text: string): boolean {
+  return /^ten_[0-9a-hjkmnp-tv-z]{26}$/.test(text)
+}
+
 /**
  * The tenant's schema and database role on a server that it shares: `t_` and the 26 characters of its id. It is derived from
  * the id, never from the name, so a name given to another tenant later opens nothing.
  */
 export function tenantSchemaName(tenantId: string): string {
-  if (!/^ten_[0-9a-hjkmnp-tv-z]{26}$/.test(tenantId)) throw new Error('Not a tenant id')
+  if (!isTenantId(tenantId)) throw new Error('Not a tenant id')
   return `t_${tenantId.slice(4)}`
 }

@@ -1,6 +1,7 @@
 import type { Logger } from '../../runtime/log.ts'
 import { Problem } from '../../runtime/problem.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
+import { MOVING_SQLSTATE, mayHaveMoved, schemaIsMoving } from './moved-tenant.ts'
 import type { Outcome, Statement } from './statement.ts'
 
 export type ServerPoolOptions = Omit<ConnectionOptions, 'onLost'> & {
@@ -16,6 +17,8 @@ export type ServerPoolOptions = Omit<ConnectionOptions, 'onLost'> & {
   maxWaitMs: number
   /** Connections that were idle for longer are closed. */
   idleConnectionMs: number
+  /** Where a tenant that is no longer on this server is served now; see `moved-tenant.ts`. */
+  follow?: (tag: string) => Promise<ServerPool | undefined>
   log: Logger
 }
 
@@ -50,7 +53,8 @@ export class ServerPool {
   }
 
   /**
-   * Runs `statements` as one transaction. `tag` says on whose behalf.
+   * Runs `statements` as one transaction. `tag` says on whose behalf: for a tenant that was moved to another server it runs there,
+   * as the refusal undid all that had been done here.
    * @throws Problem 503 `database_busy` (the queue is full or the wait was too long) or `database_unavailable`; errors of
    * Postgres as pg's `DatabaseError`.
    */
@@ -59,7 +63,11 @@ export class ServerPool {
       const job: Job = {
         statements,
         tag,
-        done: (fault, outcome) => (fault === undefined ? resolve(outcome) : reject(asPoolFault(fault))),
+        done: (fault, outcome) => {
+          if (fault === undefined) resolve(outcome)
+          else if (mayHaveMoved(fault)) this.#runWhereItIs(tag, statements, fault).then(resolve, reject)
+          else reject(asPoolFault(fault))
+        },
         queuedAtMs: performance.now(),
       }
       this.lastUsedMs = job.queuedAtMs
@@ -71,6 +79,13 @@ export class ServerPool {
       if (connection !== undefined) this.#start(connection, job)
       else this.#enqueue(job)
     })
+  }
+
+  /** Runs at the server to which the tenant was moved. @throws the refusal when it was not. */
+  async #runWhereItIs(tag: string, statements: readonly Statement[], refusal: Error): Promise<Outcome> {
+    const next = await this.#options.follow?.(tag)
+    if (next === undefined || next === this) throw asPoolFault(refusal)
+    return next.run(tag, statements)
   }
 
   get connectionCount(): number {
@@ -266,5 +281,6 @@ function unavailable(cause: unknown): Problem {
 /** Errors of Postgres and problems pass; anything else is a connection that broke. */
 function asPoolFault(fault: Error): Error {
   const isServerError = 'severity' in fault && 'code' in fault
+  if (isServerError && fault.code === MOVING_SQLSTATE) return schemaIsMoving(fault)
   return isServerError || fault instanceof Problem ? fault : unavailable(fault)
 }

@@ -3,7 +3,9 @@ import { Problem } from '../../runtime/problem.ts'
 import type { Sealer } from '../../runtime/seal.ts'
 import type { DirectoryReader } from '../../tenancy/directory-reader.ts'
 import type { ServerRecord } from '../../tenancy/server-record.ts'
+import { isTenantId, tenantSchemaName } from '../../tenancy/tenant.ts'
 import type { ConnectionTarget } from './connection.ts'
+import { askSeal, readSeal } from './moved-tenant.ts'
 import { ServerPool, type ServerPoolOptions } from './server-pool.ts'
 import { ServerSession } from './server-session.ts'
 
@@ -37,8 +39,12 @@ export type ServersOptions = {
   idleServerMs: number
   onSchemaChange: (server: string, schema: string) => void
   onGap: (server: string) => void
+  /** The server on which the directory has the tenant now, where it can tell. */
+  findPlacement?: (tenantId: string) => Promise<string | undefined>
   log: Logger
 }
+
+const NOWHERE = Promise.resolve(undefined)
 
 /** Connections for the schema API: it is used rarely, and its statements take locks. */
 const DDL_CONNECTIONS = 2
@@ -79,6 +85,26 @@ export class Servers {
     }
   }
 
+  /** Like `find`, for what may have begun long ago: a tenant's own server is gone once the tenant has been moved away from it. */
+  async findFor(tenantId: string, name: string): Promise<Server> {
+    try {
+      return await this.find(name)
+    } catch (fault) {
+      const now = await this.#options.findPlacement?.(tenantId)
+      if (now === undefined || now === name) throw fault
+      return this.find(now)
+    }
+  }
+
+  /** Where a tenant that `name` refuses is served now: what that server says itself, else the directory. */
+  async follow(tenantId: string, name: string): Promise<Server | undefined> {
+    const server = await this.find(name)
+    const schema = tenantSchemaName(tenantId)
+    const outcome = await server.requests.run('', [askSeal(schema)])
+    const now = readSeal(outcome.rows[0]?.[0]) ?? (await this.#options.findPlacement?.(tenantId))
+    return now === undefined || now === name ? undefined : this.find(now)
+  }
+
   /** Servers in use now. */
   get all(): readonly Server[] {
     return [...this.#open.values()]
@@ -101,7 +127,11 @@ export class Servers {
       user: login.user,
       password: sealer.open(login.sealed_password, `server:${name}`),
     })
-    const pool = (login: ServerRecord['request_login'], overrides: Partial<ServerPoolOptions>) =>
+    const pool = (
+      way: 'requests' | 'ddl',
+      login: ServerRecord['request_login'],
+      overrides: Partial<ServerPoolOptions>,
+    ) =>
       new ServerPool({
         ...limits,
         server: name,
@@ -109,14 +139,15 @@ export class Servers {
         applicationName: 'aerodb-backend',
         maxConnections: Math.min(this.#options.maxConnectionsPerServer, record.max_connections),
         statementTimeoutMs: this.#options.statementTimeoutMs,
+        follow: (tag) => (isTenantId(tag) ? this.follow(tag, name).then((next) => next?.[way]) : NOWHERE),
         log,
         ...overrides,
       })
     const server: Server = {
       name,
       version: record.version,
-      requests: pool(record.request_login, {}),
-      ddl: pool(record.ddl_login, {
+      requests: pool('requests', record.request_login, {}),
+      ddl: pool('ddl', record.ddl_login, {
         applicationName: 'aerodb-backend-ddl',
         maxConnections: DDL_CONNECTIONS,
         maxInFlightPerConnection: 1,

@@ -2,6 +2,7 @@ import pg from 'pg'
 import { Problem } from '../../runtime/problem.ts'
 import { TENANT_COLUMN } from '../catalogue/catalogue.ts'
 import type { ConnectionTarget } from '../postgres/connection.ts'
+import { MOVING_SQLSTATE, schemaIsMoving } from '../postgres/moved-tenant.ts'
 import type { Principal } from '../postgres/principal.ts'
 import { quoteIdentifier } from '../postgres/quote.ts'
 
@@ -138,6 +139,7 @@ async function raiseWalls(client: pg.Client, principal: Principal): Promise<void
 function asSqlProblem(fault: Error): Error {
   if (!(fault instanceof pg.DatabaseError))
     return new Problem(504, 'sql_timeout', { detail: 'The statement took too long.', cause: fault })
+  if (fault.code === MOVING_SQLSTATE) return schemaIsMoving(fault)
   const place = fault.position === undefined ? '' : ` at character ${fault.position}`
   const errors = [fault.detail, fault.hint]
     .filter((text) => text !== undefined)

@@ -43,6 +43,15 @@ export function sqlApi(servers: Servers, limits: SqlLimits) {
       return c.json(
         await runSql(ddlTarget, principal, { query: parsed.data.query, params: parsed.data.params }, limits),
       )
+    } catch (fault) {
+      // It is not taken along to the new server, which may be a shared one: the next request is judged anew.
+      if ((await servers.follow(principal.tenantId, server).catch(() => undefined)) !== undefined)
+        throw new Problem(503, 'tenant_migrating', {
+          detail: 'This tenant has just been moved to another server. Try again.',
+          headers: { 'Retry-After': '1' },
+          cause: fault,
+        })
+      throw fault
     } finally {
       const left = (running.get(server) ?? 1) - 1
       if (left === 0) running.delete(server)

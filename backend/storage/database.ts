@@ -6,9 +6,12 @@ import type { StatementExecutor } from './session.ts'
 export function executeOn(servers: Servers): StatementExecutor {
   return {
     run: async (server, principal, statements) =>
-      (await servers.find(server)).requests.run(principal.tenantId, [contextStatement(principal), ...statements]),
+      (await servers.findFor(principal.tenantId, server)).requests.run(principal.tenantId, [
+        contextStatement(principal),
+        ...statements,
+      ]),
     define: async (server, principal, statements) => {
-      await (await servers.find(server)).ddl.run(principal.tenantId, statements)
+      await (await servers.findFor(principal.tenantId, server)).ddl.run(principal.tenantId, statements)
     },
   }
 }

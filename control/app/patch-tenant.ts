@@ -1,8 +1,11 @@
 import type { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { Problem } from '../../runtime/problem.ts'
-import { effectiveQuotas } from '../../tenancy/plan.ts'
+import { effectiveQuotas, type Isolation } from '../../tenancy/plan.ts'
 import { requireBackend } from '../stores/backend-store.ts'
+import type { Change } from '../stores/change.ts'
+import { insertMove } from '../stores/move-store.ts'
+import { insertOperation, type OperationRow } from '../stores/operation-store.ts'
 import { judgeStorage } from '../stores/storage-flags.ts'
 import { lockTenant, type TenantFields, type TenantRow, updateTenant } from '../stores/tenant-store.ts'
 import { notFound } from './authentication.ts'
@@ -13,6 +16,9 @@ import { mergeQuotas } from './merge-patch.ts'
 import { mutate } from './mutation.ts'
 import { auditTenant, tenantEtag } from './render.ts'
 import type { patchTenantSchema } from './schemas.ts'
+
+/** The process that takes the request runs the operation itself; the queue is only to catch what it drops. */
+const MOVE_NET_SECONDS = 10
 
 /** States in which a tenant is settled enough to be changed. */
 const CHANGEABLE: readonly TenantRow['status'][] = ['active', 'suspended', 'paused']
@@ -27,7 +33,8 @@ export async function patchTenant(
   tenantId: string,
   patch: z.output<typeof patchTenantSchema>,
   ifMatch: string | undefined,
-): Promise<TenantRow> {
+): Promise<{ row: TenantRow; operation: OperationRow | undefined }> {
+  let operation: OperationRow | undefined
   const { body } = await mutate(c, services, async (change) => {
     const before = await lockTenant(change, tenantId)
     if (before === undefined) throw notFound()
@@ -36,12 +43,10 @@ export async function patchTenant(
       throw new Problem(409, 'tenant_not_changeable', {
         detail: `The tenant is ${before.status}: it can be changed once it is active.`,
       })
-    if (patch.isolation !== undefined && patch.isolation !== before.isolation)
-      throw new Problem(501, 'move_not_available', {
-        detail: 'Moving a tenant to another isolation is not available on this platform yet.',
-        errors: [{ path: 'isolation', message: `is ${before.isolation} and cannot be changed yet` }],
-      })
-    if (patch.plan !== undefined) choosePlan(services, patch.plan, before.isolation, 'plan')
+    const isolation = patch.isolation ?? before.isolation
+    const moves = isolation !== before.isolation
+    if (patch.plan !== undefined || moves)
+      choosePlan(services, patch.plan ?? before.plan, isolation, moves ? 'isolation' : 'plan')
     if (typeof patch.backend === 'string') await requireBackend(change.tx, patch.backend)
     const quotas = mergeQuotas(before.quotas, patch.quotas)
     const plan = services.catalogue.find(patch.plan ?? before.plan) ?? services.catalogue.defaultPlan
@@ -55,6 +60,10 @@ export async function patchTenant(
       ...(patch.status === undefined || isSameStatus(before, patch.status) ? {} : { status: patch.status }),
       ...(patch.backend === undefined ? {} : { backend: patch.backend }),
     }
+    operation = moves ? await beginMove(change, before, isolation) : undefined
+    // A suspended tenant is moved as it is: `migrating` ones serve.
+    const isServing = (fields.status ?? before.status) !== 'suspended'
+    if (moves && isServing) fields.status = 'migrating'
     const after = Object.keys(fields).length === 0 ? before : await updateTenant(change, tenantId, fields)
     return {
       status: 200 as const,
@@ -62,7 +71,33 @@ export async function patchTenant(
       audit: { action: 'tenant.update', target: tenantId, before: auditTenant(before), after: auditTenant(after) },
     }
   })
-  return body
+  return { row: body, operation }
+}
+
+/**
+ * Notes that the tenant is to be moved; the operation does it.
+ * @throws Problem 409 while another operation is under way, and for a tenant that is served by a registered backend.
+ */
+export async function beginMove(change: Change, tenant: TenantRow, to: Isolation): Promise<OperationRow> {
+  if (tenant.backend !== null)
+    throw new Problem(409, 'tenant_on_backend', {
+      detail: 'The tenant is served by a registered backend: there is nothing of it to move.',
+      errors: [{ path: 'isolation', message: `the tenant is on the backend ${tenant.backend}` }],
+    })
+  if (tenant.server === null) throw new Error('A settled tenant has a server')
+  const operation = await insertOperation(change, {
+    tenantId: tenant.tenant_id,
+    kind: 'move',
+    jobDelaySeconds: MOVE_NET_SECONDS,
+  })
+  await insertMove(change, {
+    tenant_id: tenant.tenant_id,
+    operation_id: operation.operation_id,
+    from_isolation: tenant.isolation,
+    from_server: tenant.server,
+    to_isolation: to,
+  })
+  return operation
 }
 
 /** A paused tenant is an active one that sleeps: asking for `active` leaves it asleep until its next request. */

@@ -64,6 +64,10 @@ export const tenantSchema = z
   .openapi('Tenant')
 export type TenantDocument = z.output<typeof tenantSchema>
 
+export const patchedTenantSchema = tenantSchema
+  .extend({ operation_id: z.string().optional().openapi({ description: 'Of the move that the patch has begun.' }) })
+  .openapi('PatchedTenant')
+
 export const keysSchema = z
   .object({ anon: z.string(), service: z.string() })
   .openapi('TenantKeys', { description: 'Shown once.' })

@@ -20,6 +20,7 @@ import {
   listOf,
   operationSchema,
   pageQuerySchema,
+  patchedTenantSchema,
   patchTenantSchema,
   tenantIdParamSchema,
   tenantSchema,
@@ -89,7 +90,14 @@ const patchTenantRoute = createRoute({
     },
   },
   responses: {
-    200: json(tenantSchema, 'The tenant as it is now; in force at every gateway within a second.'),
+    200: json(
+      patchedTenantSchema,
+      'The tenant as it is now; in force at every gateway within a second. Another `isolation` moves the live tenant: it is `migrating`, and serves, until the operation has ended.',
+    ),
+    202: json(
+      operationSchema,
+      'With `Prefer: respond-async` and another `isolation`: the operation that moves the tenant.',
+    ),
     ...problems(400, 401, 403, 404, 409, 412, 413, 415, 501),
   },
 })
@@ -119,7 +127,7 @@ export function tenantRoutes(services: AppServices) {
   const render = (row: Parameters<typeof renderTenant>[0]) => renderTenant(row, services.catalogue, services.domain)
 
   app.openapi({ ...createTenantRoute, middleware: allow('tenants', 'act') }, async (c) => {
-    const isAsync = /(?:^|[,;\s])respond-async(?:$|[,;\s])/i.test(c.req.header('prefer') ?? '')
+    const isAsync = wantsAsync(c.req.header('prefer'))
     const { operation, keys } = await acceptTenant(c, services, c.req.valid('json'), { isAsync })
     if (isAsync) {
       const body = { ...renderOperation(operation), keys }
@@ -163,9 +171,17 @@ export function tenantRoutes(services: AppServices) {
 
   app.openapi({ ...patchTenantRoute, middleware: allow('tenants', 'act') }, async (c) => {
     const { tenant_id } = c.req.valid('param')
-    const row = await patchTenant(c, services, tenant_id, c.req.valid('json'), c.req.valid('header')['if-match'])
+    const ifMatch = c.req.valid('header')['if-match']
+    const { row, operation } = await patchTenant(c, services, tenant_id, c.req.valid('json'), ifMatch)
     c.header('ETag', tenantEtag(row))
-    return c.json(render(row), 200)
+    if (operation === undefined) return c.json(render(row), 200)
+    void services.reconciler.run(operation.operation_id)
+    c.header('Location', `/v1/operations/${operation.operation_id}`)
+    if (wantsAsync(c.req.header('prefer'))) {
+      c.header('Preference-Applied', 'respond-async')
+      return c.json(renderOperation(operation), 202)
+    }
+    return c.json({ ...render(row), operation_id: operation.operation_id }, 200)
   })
 
   app.openapi({ ...deleteTenantRoute, middleware: allow('tenants', 'act') }, async (c) => {
@@ -185,4 +201,9 @@ export function tenantRoutes(services: AppServices) {
   })
 
   return app
+}
+
+/** RFC 7240: the caller would rather have the operation at once. */
+function wantsAsync(prefer: string | undefined): boolean {
+  return /(?:^|[,;\s])respond-async(?:$|[,;\s])/i.test(prefer ?? '')
 }

@@ -59,6 +59,7 @@ export function buildSnapshot(row: Publishable, catalogue: PlanCatalogue): Tenan
       issuer: row.jwt_issuer,
       audience: row.jwt_audience,
     },
+    writes_held_until: row.writes_held_until?.getTime() ?? null,
     placement: row.server === null ? null : { server: row.server, schema, role: schema },
     backend: backendOf(row),
   }

@@ -1,3 +1,4 @@
+import type pg from 'pg'
 import { findFreePort } from '../../runtime/free-port.ts'
 import type { Sealer } from '../../runtime/seal.ts'
 import type { Change, Queryable } from '../stores/change.ts'
@@ -58,6 +59,14 @@ export class DatabaseProvisioner implements Provisioner {
       })
       await createTenantSchema(client, tenant.tenant_id)
     })
+  }
+
+  wake(tenant: TenantRow): Promise<void> {
+    return this.#servers.ensureRunning(tenant.tenant_id)
+  }
+
+  connect(tenant: TenantRow, options: { replication?: boolean } = {}): Promise<pg.Client> {
+    return this.#servers.connect(tenant.tenant_id, options)
   }
 
   /** The data stays where it is; the process ends. */

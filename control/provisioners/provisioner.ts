@@ -1,3 +1,4 @@
+import type pg from 'pg'
 import type { Isolation } from '../../tenancy/plan.ts'
 import type { Change } from '../stores/change.ts'
 import type { TenantRow } from '../stores/tenant-store.ts'
@@ -17,6 +18,13 @@ export type Provisioner = {
   place(change: Change, tenant: TenantRow): Promise<string>
   /** Lays down what the tenant needs on its server (`tenant.server`), walls included; serving may begin when it resolves. */
   provision(tenant: TenantRow): Promise<void>
+  /** Starts what has to run for the tenant's server to be reached; it changes nothing there. */
+  wake(tenant: TenantRow): Promise<void>
+  /**
+   * An administrator's connection to the tenant's server, on which its schema lies whatever the isolation; whoever asks for it
+   * ends it. With `replication` it can make replication slots and takes simple statements only.
+   */
+  connect(tenant: TenantRow, options?: { replication?: boolean }): Promise<pg.Client>
   /** Ends what runs for a deleted tenant; its data stays. */
   retire(tenant: TenantRow): Promise<void>
   /** Removes every trace of the tenant from its server. */

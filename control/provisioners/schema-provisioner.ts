@@ -1,3 +1,4 @@
+import type pg from 'pg'
 import { Problem } from '../../runtime/problem.ts'
 import type { Change } from '../stores/change.ts'
 import { freePlace, takePlace } from '../stores/server-store.ts'
@@ -35,6 +36,14 @@ export class SchemaProvisioner implements Provisioner {
   async provision(tenant: TenantRow): Promise<void> {
     if (tenant.server === null) throw new Error('The tenant has no server yet')
     await createTenantSchema(this.#servers.pool(tenant.server), tenant.tenant_id)
+  }
+
+  /** Shared servers always run. */
+  async wake(): Promise<void> {}
+
+  async connect(tenant: TenantRow, options: { replication?: boolean } = {}): Promise<pg.Client> {
+    if (tenant.server === null) throw new Error('The tenant has no server yet')
+    return this.#servers.connect(tenant.server, options)
   }
 
   /** Nothing runs for a schema tenant: its requests end at the gateway. */

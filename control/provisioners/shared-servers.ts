@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto'
+import pg from 'pg'
 import type { Logger } from '../../runtime/log.ts'
 import { makePostgresPool, type PostgresPool } from '../../runtime/postgres-pool.ts'
 import type { Sealer } from '../../runtime/seal.ts'
@@ -18,6 +19,7 @@ const ADMIN_CONNECTIONS = 6
  */
 export class SharedServers {
   readonly #pools = new Map<string, PostgresPool>()
+  readonly #urls = new Map<string, string>()
 
   /** Registers and prepares every server; repeated on every start of control, by any number of replicas. */
   async open(options: {
@@ -47,6 +49,7 @@ export class SharedServers {
         throw fault
       }
       this.#pools.set(row.server, pool)
+      this.#urls.set(row.server, url)
     }
   }
 
@@ -65,6 +68,21 @@ export class SharedServers {
     const pool = this.#pools.get(server)
     if (pool === undefined) throw new Error(`The server ${server} is not in AERODB_SHARED_DATABASE_URLS`)
     return pool
+  }
+
+  /** A connection outside of the pool, for what takes long or keeps a state. @throws when the server is not configured. */
+  async connect(server: string, { replication = false }: { replication?: boolean }): Promise<pg.Client> {
+    const url = this.#urls.get(server)
+    if (url === undefined) throw new Error(`The server ${server} is not in AERODB_SHARED_DATABASE_URLS`)
+    const client = new pg.Client({
+      connectionString: url,
+      application_name: 'aerodb-control',
+      connectionTimeoutMillis: 5_000,
+      ...(replication ? { replication: 'database' } : {}),
+    } as pg.ClientConfig)
+    client.on('error', () => {})
+    await client.connect()
+    return client
   }
 
   async close(): Promise<void> {

@@ -16,6 +16,7 @@ import { type TenantRow, updateTenant } from '../stores/tenant-store.ts'
  *   DELETE            active, suspended, paused ─► deleting ──retire──► deleted    (the name is free from `deleting` on)
  *   restore           deleted ─► provisioning ──provision──► as it was before      (failed: ─► deleted)
  *   DELETE ?purge     any settled one ─► deleting ──remove files, remove──► gone          (failed: ─► deleted, tried again later)
+ *   PATCH isolation   active ─► migrating (serving) ──see moving/move-procedure.ts──► active elsewhere   (failed: ─► as it was)
  *   retention over    deleted ─► deleting ──remove files, remove──► gone
  *
  * Every step may run any number of times and be cut off anywhere. `change` steps are one transaction on our tables;
@@ -46,6 +47,7 @@ export function makeProcedureTable(
   provisioners: Partial<Record<Isolation, Provisioner>>,
   catalogue: PlanCatalogue,
   removeFiles: RemoveFiles,
+  move: Procedure,
 ): (isolation: Isolation, kind: OperationKind) => Procedure {
   const table = new Map(
     Object.values(provisioners).map((provisioner) => [
@@ -54,7 +56,7 @@ export function makeProcedureTable(
     ]),
   )
   return (isolation, kind) => {
-    const procedure = kind === 'move' ? undefined : table.get(isolation)?.[kind]
+    const procedure = kind === 'move' ? move : table.get(isolation)?.[kind]
     if (procedure === undefined) throw new Error(`There is no way to ${kind} a tenant of ${isolation} isolation`)
     return procedure
   }

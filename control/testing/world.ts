@@ -23,7 +23,13 @@ export async function startWorld(): Promise<World> {
     directory: join(directory, 'postgres'),
     port: await findFreePort(),
     password: 'test',
-    settings: { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off', shared_buffers: '16MB' },
+    settings: {
+      fsync: 'off',
+      synchronous_commit: 'off',
+      full_page_writes: 'off',
+      shared_buffers: '16MB',
+      wal_level: 'logical',
+    },
   })
   const [redis, metadata] = await Promise.all([startRedis(), createDatabase(), postgres.start()])
   return {

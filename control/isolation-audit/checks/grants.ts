@@ -7,7 +7,7 @@ import {
   TENANT_ROLES,
   TENANT_SCHEMAS,
 } from './common.ts'
-import { DDL_LOGIN, REQUEST_ROLES } from './request-roles.ts'
+import { DDL_LOGIN, MOVER, REQUEST_ROLES } from './request-roles.ts'
 
 /** What a tenant's role may do to each kind of object. */
 const ALLOWED = `(values ('schema', '{USAGE}'::text[]), ('table', '{SELECT,INSERT,UPDATE,DELETE}'), ('sequence', '{USAGE}'),
@@ -57,7 +57,7 @@ export const TENANT_RIGHT_QUERIES: readonly CatalogueQuery[] = [
           coalesce(max(grantee_name), case when grantee = 0 then 'PUBLIC' else 'a role that is gone' end) as what
       from granted left join ${ALLOWED} on allowed.kind = granted.kind
       where not (grantee_name is not distinct from nspname and privilege = any (privileges) and not is_grantable)
-        and rolsuper is not true
+        and rolsuper is not true and grantee_name is distinct from '${MOVER}'
       group by 1, 2, 3, grantee
       union all
       select 'owner_wrong', nspname, object.name, 'it belongs to ' || coalesce(rolname, 'a role that is gone')
@@ -180,6 +180,6 @@ export const SERVER_RIGHT_QUERIES: readonly CatalogueQuery[] = [
     name: 'rights of other logins',
     sql: `select 'login_unknown' as code, null as schema, format('role %I', rolname) as object, 'it can connect' as what
       from pg_roles
-      where rolcanlogin and not rolsuper and not ${IS_REQUEST_PATH} and has_database_privilege(oid, current_database(), 'connect')`,
+      where rolcanlogin and not rolsuper and rolname <> '${MOVER}' and not ${IS_REQUEST_PATH} and has_database_privilege(oid, current_database(), 'connect')`,
   },
 ]

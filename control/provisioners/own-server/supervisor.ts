@@ -126,14 +126,23 @@ export class OwnServers implements ComputeSource {
     await this.#directories.remove(tenantId)
   }
 
-  /** Runs `work` with one connection as administrator. */
-  async withAdmin<Result>(tenantId: string, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
+  /** A connection as administrator; whoever asks for it ends it. */
+  async connect(tenantId: string, { replication = false }: { replication?: boolean } = {}): Promise<pg.Client> {
     const directory = this.#directories.path(tenantId)
     const port = await runningPort(directory)
     if (port === undefined) throw new Error('The server of the tenant does not run')
-    const client = new pg.Client(adminConfig({ directory, port }))
+    const client = new pg.Client({
+      ...adminConfig({ directory, port }),
+      ...(replication ? { replication: 'database' } : {}),
+    } as pg.ClientConfig)
     client.on('error', () => {})
     await client.connect()
+    return client
+  }
+
+  /** Runs `work` with one connection as administrator. */
+  async withAdmin<Result>(tenantId: string, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
+    const client = await this.connect(tenantId)
     try {
       return await work(client)
     } finally {
