@@ -8,6 +8,7 @@ import type { PlanCatalogue } from '../tenancy/plan.ts'
 import type { Billing } from './billing.ts'
 import { computeFactsSchema, recordComputeFacts } from './compute-facts.ts'
 import { addCredit, creditKeySchema, creditSchema, listCredits } from './credits.ts'
+import { customerSchema, findCustomer, saveCustomer } from './customer.ts'
 import { estimate, estimateSchema } from './estimate.ts'
 import { findCreditNotes, listInvoices, saveHistory } from './invoice-store.ts'
 import { type InvoiceView, summarise, toCsv, viewDraft, viewInvoice } from './invoice-view.ts'
@@ -31,14 +32,26 @@ type Format = keyof typeof FORMATS
 
 const creditNoteSchema = z.strictObject({
   amount_micros: z.number().int().positive().optional(),
-  reason: z.string().min(1).max(300),
+  reason: z.string().min(1).max(300).default('Credit'),
+  /** Makes it once. */
+  key: z.string().min(1).max(300).optional(),
 })
 const noteSchema = z.strictObject({ note: z.string().min(1).max(300).nullable().default(null) })
-const reasonSchema = z.strictObject({ reason: z.string().min(1).max(300) })
+const reasonSchema = z.strictObject({ reason: z.string().min(1).max(300).nullable().default(null) })
 const listQuery = z.object({
   limit: z.coerce.number().int().min(1).max(200).default(50),
   cursor: z.string().max(200).optional(),
+  tenant_id: z.string().max(64).optional(),
+  month: z
+    .string()
+    .regex(/^\d{4}-(0[1-9]|1[0-2])$/, 'must be YYYY-MM')
+    .optional(),
+  state: z.enum(['draft', 'issued', 'paid', 'void']).optional(),
+  kind: z.enum(['invoice', 'credit_note']).optional(),
 })
+/** What is shown while nothing is set: invoices then name the tenant. */
+const NOBODY = { name: null, address: [], email: null, tax_id: null }
+const creditKeyParam = z.object({ key: creditKeySchema })
 const eventsQuery = z.object({
   after: z.coerce.number().int().nonnegative().default(0),
   limit: z.coerce.number().int().min(1).max(1_000).default(200),
@@ -58,6 +71,15 @@ export function billingRoutes(options: BillingRoutesOptions): Hono<{ Variables: 
   app.post('/compute-facts', async (c) =>
     c.json({ mark: await recordComputeFacts(pool, await readBody(c, computeFactsSchema), clock.nowMs()) }),
   )
+  app.put('/tenants/:tenant/customer', async (c) => {
+    const customer = await readBody(c, customerSchema)
+    await saveCustomer(pool, c.req.param('tenant'), customer)
+    return c.json({ tenant_id: c.req.param('tenant'), ...customer })
+  })
+  app.get('/tenants/:tenant/customer', async (c) => {
+    const customer = (await findCustomer(pool, c.req.param('tenant'))) ?? NOBODY
+    return c.json({ tenant_id: c.req.param('tenant'), ...customer })
+  })
   app.put('/tenants/:tenant/spend-limits', async (c) => {
     await spend.saveLimits(c.req.param('tenant'), await readBody(c, spendLimitsSchema))
     return c.json(await spend.readSpend(c.req.param('tenant')))
@@ -69,16 +91,12 @@ export function billingRoutes(options: BillingRoutesOptions): Hono<{ Variables: 
     return c.json({ data: await spend.readEvents(query.data.after, query.data.limit) })
   })
   app.put('/tenants/:tenant/credits/:key', async (c) => {
-    const key = creditKeySchema.safeParse(c.req.param('key'))
-    if (!key.success)
-      throw new Problem(400, 'validation_failed', {
-        detail: 'The key breaks a rule.',
-        errors: key.error.issues.map((issue) => ({ path: 'key', message: issue.message })),
-      })
+    const key = creditKeyParam.safeParse({ key: c.req.param('key') })
+    if (!key.success) throw invalid('The key breaks a rule.', key.error)
     const body = await readBody(c, creditSchema)
     const minor = minorUnitMicros(catalogue.currency)
     const now = new Date(clock.nowMs())
-    const { credit, isNew } = await addCredit(pool, c.req.param('tenant'), key.data, body, minor, now)
+    const { credit, isNew } = await addCredit(pool, c.req.param('tenant'), key.data.key, body, minor, now)
     return c.json(credit, isNew ? 201 : 200)
   })
   app.get('/tenants/:tenant/credits', async (c) =>
@@ -92,8 +110,8 @@ export function billingRoutes(options: BillingRoutesOptions): Hono<{ Variables: 
     )
   })
   app.post('/invoices/:invoice/credit-notes', async (c) => {
-    const { amount_micros, reason } = await readBody(c, creditNoteSchema)
-    return c.json(viewInvoice(await billing.credit(c.req.param('invoice'), amount_micros, reason)), 201)
+    const { amount_micros, reason, key } = await readBody(c, creditNoteSchema)
+    return c.json(viewInvoice(await billing.credit(c.req.param('invoice'), amount_micros, reason, key)), 201)
   })
   app.post('/invoices/:invoice/pay', async (c) => {
     const { note } = await readBody(c, noteSchema)
@@ -104,21 +122,15 @@ export function billingRoutes(options: BillingRoutesOptions): Hono<{ Variables: 
     return c.json(viewInvoice(await billing.void(c.req.param('invoice'), reason)))
   })
   app.get('/tenants/:tenant/invoices', async (c) => {
-    const query = listQuery.safeParse(c.req.query())
-    if (!query.success) throw new Problem(400, 'invalid_query', { detail: 'limit must be from 1 to 200.' })
-    const { limit, cursor } = query.data
     const tenantId = c.req.param('tenant')
-    const before = cursor === undefined ? undefined : readCursor(cursor)
-    const stored = await listInvoices(pool, tenantId, before, limit)
-    const drafts = before === undefined ? await readDrafts(tenantId) : []
-    const last = stored.length === limit ? stored.at(-1) : undefined
-    return c.json({
-      data: [...drafts, ...stored.map((invoice) => viewInvoice(invoice))].map(summarise),
-      next_cursor:
-        last === undefined
-          ? null
-          : Buffer.from(JSON.stringify([last.document.issued_at, last.invoiceId])).toString('base64url'),
-    })
+    const page = readListQuery(c)
+    const drafts = page.before === undefined && page.filter.kind !== 'credit_note' ? await readDrafts(tenantId) : []
+    return listPage(c, { ...page, filter: { ...page.filter, tenantId } }, drafts)
+  })
+  app.get('/invoices', async (c) => listPage(c, readListQuery(c)))
+  app.get('/invoices/:invoice', async (c) => {
+    const format = readFormat(c.req.query('format'), c.req.header('accept'))
+    return render(c, await viewStored(await billing.get(c.req.param('invoice'))), format, pdf)
   })
   app.get('/tenants/:tenant/invoices/:month', async (c) => {
     const format = readFormat(c.req.query('format'), c.req.header('accept'))
@@ -131,6 +143,21 @@ export function billingRoutes(options: BillingRoutesOptions): Hono<{ Variables: 
     return render(c, view, format, pdf)
   })
 
+  async function listPage(c: Context, page: ReturnType<typeof readListQuery>, drafts: readonly InvoiceView[] = []) {
+    const { filter, before, limit } = page
+    const shown = drafts.filter(
+      ({ state, month }) => (filter.state ?? state) === state && (filter.month ?? month) === month,
+    )
+    const stored = filter.state === 'draft' ? [] : await listInvoices(pool, filter, before, limit)
+    const last = stored.length === limit ? stored.at(-1) : undefined
+    return c.json({
+      data: [...shown, ...stored.map((invoice) => viewInvoice(invoice))].map(summarise),
+      next_cursor:
+        last === undefined
+          ? null
+          : Buffer.from(JSON.stringify([last.document.issued_at, last.invoiceId])).toString('base64url'),
+    })
+  }
   async function viewStored(stored: NonNullable<Awaited<ReturnType<Billing['find']>>>): Promise<InvoiceView> {
     return viewInvoice(stored, await findCreditNotes(pool, stored.invoiceId))
   }
@@ -193,6 +220,24 @@ export function readFormat(format: string | undefined, accept: string | undefine
   throw new Problem(406, 'not_acceptable', { detail: 'Invoices are JSON, CSV or PDF.' })
 }
 
+function readListQuery(c: Context) {
+  const query = listQuery.safeParse(c.req.query())
+  if (!query.success) throw invalid('The query breaks the rules of this call.', query.error)
+  const { limit, cursor, tenant_id: tenantId, month, state, kind } = query.data
+  return {
+    limit,
+    before: cursor === undefined ? undefined : readCursor(cursor),
+    filter: { tenantId, month, state, kind },
+  }
+}
+
+function invalid(detail: string, error: z.ZodError): Problem {
+  return new Problem(400, 'validation_failed', {
+    detail,
+    errors: error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })),
+  })
+}
+
 function readCursor(cursor: string): { issuedAt: string; invoiceId: string } {
   try {
     const [issuedAt, invoiceId] = cursorSchema.parse(JSON.parse(Buffer.from(cursor, 'base64url').toString()))
@@ -209,8 +254,5 @@ async function readBody<Schema extends z.ZodType>(c: Context, schema: Schema): P
   })
   const result = schema.safeParse(body)
   if (result.success) return result.data
-  throw new Problem(400, 'validation_failed', {
-    detail: 'The body breaks the rules of this call.',
-    errors: result.error.issues.map((issue) => ({ path: issue.path.join('.'), message: issue.message })),
-  })
+  throw invalid('The body breaks the rules of this call.', result.error)
 }

@@ -10,7 +10,7 @@ import { billingRoutes, readFormat } from './billing-routes.ts'
 import { addCredit, listCredits, takeCredits } from './credits.ts'
 import { DEFAULT_SELLER, type TaxHook } from './invoice-document.ts'
 import { saveHistory } from './invoice-store.ts'
-import { text, toCsv, viewDraft } from './invoice-view.ts'
+import { type InvoiceView, text, toCsv, viewDraft } from './invoice-view.ts'
 import { recordBatch } from './ledger-store.ts'
 import { parseMonth } from './month.ts'
 import { PdfRenderer } from './pdf-renderer.ts'
@@ -39,7 +39,7 @@ afterAll(async () => {
 })
 beforeEach(async () => {
   await client.query(`truncate metering.ledger, metering.producers, metering.usage_hourly, metering.usage_daily,
-    metering.daily_totals, metering.gauges, metering.gauge_hourly, metering.gauge_daily, metering.billed_tenants,
+    metering.daily_totals, metering.gauges, metering.gauge_hourly, metering.gauge_daily, metering.billed_tenants, metering.customers,
     metering.billed_months, metering.invoices, metering.stripe_invoices, metering.invoice_numbers, metering.credits,
     metering.credit_uses`)
   clock = new ManualClock(Date.UTC(2026, 10, 1, 6))
@@ -59,7 +59,6 @@ async function tellHistory(
     name: tenantId.replace('ten_', ''),
     version,
     segments: segments.map(([plan, from, until]) => ({ plan, isolation: 'schema', from, until })),
-    customer: null,
   })
 }
 
@@ -342,8 +341,13 @@ test('the routes give invoices as JSON, CSV and PDF, lists by cursor, and estima
     name: 'acme',
     version: 3,
     segments: [{ plan: 'pro', isolation: 'database', from: '2026-09-01T00:00:00Z', until: null }],
-    customer: { name: '=HYPERLINK("http://evil")', address: ['東京都', 'قاعدة البيانات'] },
   }
+  const customer = { name: '=HYPERLINK("http://evil")', address: ['東京都', 'قاعدة البيانات'], tax_id: 'DE 1' }
+  expect(await (await send('PUT', '/tenants/ten_a/plan-history', history)).json()).toEqual({ saved: true })
+  expect(await (await send('GET', '/tenants/ten_a/customer')).json()).toMatchObject({ name: null, address: [] })
+  expect((await send('PUT', '/tenants/ten_a/customer', { ...customer, email: 'no address' })).status).toBe(400)
+  expect((await send('PUT', '/tenants/ten_a/customer', customer)).status).toBe(200)
+  expect(await (await send('GET', '/tenants/ten_a/customer')).json()).toMatchObject({ ...customer, email: null })
   expect(await (await send('PUT', '/tenants/ten_a/plan-history', history)).json()).toEqual({ saved: true })
   const twisted = { ...history, segments: [...history.segments, ...history.segments] }
   expect((await send('PUT', '/tenants/ten_a/plan-history', twisted)).status).toBe(400)
@@ -354,6 +358,22 @@ test('the routes give invoices as JSON, CSV and PDF, lists by cursor, and estima
     closed: 1,
     failed: [],
   })
+  const made = await Promise.all(
+    Array.from({ length: 4 }, async () => {
+      const invoice_id = (await issued('ten_a')).invoiceId
+      return (
+        await send('POST', `/invoices/${invoice_id}/credit-notes`, { amount_micros: 10_000, key: 'k' })
+      ).json() as Promise<InvoiceView>
+    }),
+  )
+  expect(new Set(made.map((note) => note.number))).toEqual(new Set(['CN-2026-000001']))
+  const creditNote = await send('GET', `/invoices/${made[0]?.invoice_id}?format=pdf`)
+  expect(creditNote.headers.get('content-disposition')).toContain('CN-2026-000001.pdf')
+  const listed = async (query: string) =>
+    ((await (await send('GET', `/invoices?${query}`)).json()) as { data: unknown[] }).data
+  expect(await listed('month=2026-10&kind=invoice')).toMatchObject([{ state: 'issued', tenant_id: 'ten_a' }])
+  expect(await listed('state=void')).toEqual([])
+  expect((await send('GET', '/invoices?state=odd')).status).toBe(400)
   const csv = await send('GET', '/tenants/ten_a/invoices/2026-10?format=csv')
   expect(csv.headers.get('content-type')).toBe('text/csv; charset=utf-8')
   const bytes = new Uint8Array(await csv.arrayBuffer())
@@ -364,12 +384,12 @@ test('the routes give invoices as JSON, CSV and PDF, lists by cursor, and estima
   const document = await app.request('/tenants/ten_a/invoices/2026-10', { headers: { accept: 'application/pdf' } })
   expect(document.headers.get('content-type')).toBe('application/pdf')
   expect(Buffer.from(await document.arrayBuffer()).toString('latin1', 0, 5)).toBe('%PDF-')
-  const list = (await (await send('GET', '/tenants/ten_a/invoices?limit=1')).json()) as Record<string, unknown>
+  const list = (await (await send('GET', '/tenants/ten_a/invoices?kind=invoice&limit=1')).json()) as Record<string, unknown>
   expect(list.data).toMatchObject([
     { month: '2026-11', state: 'draft' },
     { month: '2026-10', state: 'issued', number: '2026-000001' },
   ])
-  const rest = await (await send('GET', `/tenants/ten_a/invoices?limit=1&cursor=${list.next_cursor}`)).json()
+  const rest = await (await send('GET', `/tenants/ten_a/invoices?kind=invoice&limit=1&cursor=${list.next_cursor}`)).json()
   expect(rest).toEqual({ data: [], next_cursor: null })
   expect((await send('GET', '/tenants/ten_b/invoices/2026-10')).status).toBe(404)
   const prices = await (

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { PoolClient } from 'pg'
 import type { Clock } from '../runtime/clock.ts'
 import { makeId } from '../runtime/ids.ts'
@@ -11,6 +12,7 @@ import {
   findBilled,
   findCreditNotes,
   findInvoice,
+  findInvoiceById,
   findLateMonths,
   findTenant,
   findUnbilledTenants,
@@ -98,14 +100,20 @@ export class Billing {
   }
 
   /**
-   * Gives back a part of an issued invoice, or all that is left of it.
+   * Gives back a part of an issued invoice, or all that is left of it. Told again under the same key it gives nothing more.
    * @throws Problem 404 `not_found`, 409 `credit_exceeds_invoice`.
    */
-  async credit(invoiceId: string, amountMicros: number | undefined, reason: string): Promise<StoredInvoice> {
+  async credit(
+    invoiceId: string,
+    amountMicros: number | undefined,
+    reason: string,
+    key?: string,
+  ): Promise<StoredInvoice> {
     const { pool, clock, seller } = this.#options
-    const creditId = makeId('inv', clock.nowMs())
+    const creditId = key === undefined ? makeId('inv', clock.nowMs()) : creditNoteId(invoiceId, key)
     await inTransaction(pool, async (client) => {
       const invoice = await this.#lockLiving(client, invoiceId)
+      if ((await findInvoiceById(client, creditId)) !== undefined) return
       const earlier = await findCreditNotes(client, invoiceId)
       const left = invoice.document.total_micros + earlier.reduce((sum, note) => sum + note.document.total_micros, 0)
       const amount = amountMicros ?? left
@@ -135,7 +143,7 @@ export class Billing {
       await saveLastNumber(client, series, number)
       await insertInvoices(client, [{ document, series, number, state: 'paid', corrects: invoiceId, billed: [] }])
     })
-    return this.#require(await inTransaction(pool, (client) => lockInvoice(client, creditId)))
+    return this.#require(await findInvoiceById(pool, creditId))
   }
 
   /** Notes that an invoice is paid. Doing it again changes nothing. @throws Problem 404, 409 `invoice_void`. */
@@ -149,7 +157,7 @@ export class Billing {
   }
 
   /** Takes an unpaid invoice back; its number stays used, and the month can be closed anew. @throws Problem 404, 409. */
-  async void(invoiceId: string, reason: string): Promise<StoredInvoice> {
+  async void(invoiceId: string, reason: string | null): Promise<StoredInvoice> {
     const { pool, clock } = this.#options
     return inTransaction(pool, async (client) => {
       const invoice = await this.#lockLiving(client, invoiceId)
@@ -160,6 +168,11 @@ export class Billing {
       await setState(client, invoiceId, 'void', new Date(clock.nowMs()), reason)
       return this.#require(await lockInvoice(client, invoiceId))
     })
+  }
+
+  /** An invoice or credit note. @throws Problem 404 `not_found`. */
+  async get(invoiceId: string): Promise<StoredInvoice> {
+    return this.#require(await findInvoiceById(this.#options.pool, invoiceId))
   }
 
   /** The living invoice of a month. */
@@ -262,7 +275,7 @@ export class Billing {
           period: { start: new Date(month.startMs).toISOString(), end: new Date(month.endMs).toISOString() },
           currency,
           seller,
-          customer: tenant.history.customer,
+          customer: tenant.customer,
           issued_at: null,
           due_at: null,
           corrects: null,
@@ -322,6 +335,14 @@ export class Billing {
       return open.length
     })
   }
+}
+
+/** The same for the same key: a credit note that was made and not heard of is found by it. */
+function creditNoteId(invoiceId: string, key: string): string {
+  return `inv_${createHash('sha256')
+    .update(JSON.stringify([invoiceId, key]))
+    .digest('hex')
+    .slice(0, 26)}`
 }
 
 function secondsOf(month: Month): number {

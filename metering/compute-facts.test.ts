@@ -46,7 +46,6 @@ const history = (tenantId: string, isolation: 'schema' | 'database') =>
     name: tenantId,
     version: 1,
     segments: [{ plan: 'pro', isolation, from: '2026-09-01T00:00:00Z', until: null }],
-    customer: null,
   })
 async function differences() {
   return (await reconcile(ledger.pool, OCTOBER_PERIOD, [])).filter((finding) => finding.difference !== undefined)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type Customer, customerSchema } from './plan-history.ts'
+import { type Customer, customerSchema } from './customer.ts'
 import { minorUnitMicros, type RatedLine } from './rating.ts'
 
 /** Who sends invoices: `AERODB_INVOICE_SELLER` names a JSON file with these fields. */

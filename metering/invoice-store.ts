@@ -1,5 +1,6 @@
 import type { PoolClient } from 'pg'
 import type { PostgresPool } from '../runtime/postgres-pool.ts'
+import type { Customer } from './customer.ts'
 import type { InvoiceDocument, InvoiceState } from './invoice-document.ts'
 import type { Quantities } from './meters.ts'
 import type { Month } from './month.ts'
@@ -8,7 +9,7 @@ import type { RatedSegment } from './rating.ts'
 
 type Db = Pick<PoolClient, 'query'>
 
-export type BilledTenant = { tenantId: string; history: PlanHistory }
+export type BilledTenant = { tenantId: string; history: PlanHistory; customer: Customer | null }
 
 /**
  * What an invoice was rated from, kept with it: stretches with the plan as it was priced then, and the quantities (as decimal
@@ -38,43 +39,38 @@ export type LateMonth = { tenantId: string; month: string; basis: Basis; billedM
 /** Keeps a tenant's name and plan history unless a newer one is there. @returns false when it is older. */
 export async function saveHistory(db: Db, tenantId: string, history: PlanHistory): Promise<boolean> {
   const { rowCount } = await db.query(
-    `insert into metering.billed_tenants as t (tenant_id, name, version, segments, customer)
-     values ($1, $2, $3, $4, $5)
+    `insert into metering.billed_tenants as t (tenant_id, name, version, segments)
+     values ($1, $2, $3, $4)
      on conflict (tenant_id) do update set name = excluded.name, version = excluded.version, segments = excluded.segments,
-       customer = excluded.customer, updated_at = now()
+       updated_at = now()
      where t.version <= excluded.version`,
-    [
-      tenantId,
-      history.name,
-      history.version,
-      JSON.stringify(history.segments),
-      history.customer === null ? null : JSON.stringify(history.customer),
-    ],
+    [tenantId, history.name, history.version, JSON.stringify(history.segments)],
   )
   return rowCount === 1
 }
 
-type TenantRow = { tenant_id: string } & Omit<PlanHistory, 'version'> & { version: string | number }
+type TenantRow = { tenant_id: string; customer: Customer | null } & Omit<PlanHistory, 'version'> & {
+    version: string | number
+  }
+
+const SELECT_TENANT = `select tenant_id, name, version, segments, customer
+  from metering.billed_tenants t left join metering.customers using (tenant_id)`
 
 function toTenant(row: TenantRow): BilledTenant {
   const { tenant_id: tenantId, name, version, segments, customer } = row
-  return { tenantId, history: { name, version: Number(version), segments, customer } }
+  return { tenantId, history: { name, version: Number(version), segments }, customer }
 }
 
 /** The tenant as it is billed, or `undefined` when control never told of it. */
 export async function findTenant(db: Db, tenantId: string): Promise<BilledTenant | undefined> {
-  const { rows } = await db.query<TenantRow>(
-    'select tenant_id, name, version, segments, customer from metering.billed_tenants where tenant_id = $1',
-    [tenantId],
-  )
+  const { rows } = await db.query<TenantRow>(`${SELECT_TENANT} where tenant_id = $1`, [tenantId])
   return rows[0] === undefined ? undefined : toTenant(rows[0])
 }
 
 /** Tenants without a living invoice of the month, in order of their ids. */
 export async function findUnbilledTenants(db: Db, month: Month, after: string, limit: number): Promise<BilledTenant[]> {
   const { rows } = await db.query<TenantRow>(
-    `select tenant_id, name, version, segments, customer from metering.billed_tenants t
-     where tenant_id > $1 and not exists (select from metering.invoices i where i.tenant_id = t.tenant_id
+    `${SELECT_TENANT} where tenant_id > $1 and not exists (select from metering.invoices i where i.tenant_id = t.tenant_id
        and i.month = $2::date and i.kind = 'invoice' and i.state <> 'void')
      order by tenant_id limit $3`,
     [after, `${month.text}-01`, limit],
@@ -227,18 +223,43 @@ export async function findCreditNotes(db: Db, invoiceId: string): Promise<Stored
   return rows.map(toInvoice)
 }
 
-/** A tenant's invoices and credit notes, the newest first, from a place in that order on. */
+/** An invoice or credit note by its id. */
+export async function findInvoiceById(db: Db, invoiceId: string): Promise<StoredInvoice | undefined> {
+  const { rows } = await db.query<InvoiceRow>(`select ${COLUMNS} from metering.invoices where invoice_id = $1`, [
+    invoiceId,
+  ])
+  return rows[0] === undefined ? undefined : toInvoice(rows[0])
+}
+
+/** Which invoices a list shows; what is not set picks none out. */
+export type InvoiceFilter = {
+  tenantId?: string | undefined
+  month?: string | undefined
+  state?: string | undefined
+  kind?: string | undefined
+}
+
+/** Invoices and credit notes, the newest first, from a place in that order on. */
 export async function listInvoices(
   pool: PostgresPool,
-  tenantId: string,
+  filter: InvoiceFilter,
   before: { issuedAt: string; invoiceId: string } | undefined,
   limit: number,
 ): Promise<StoredInvoice[]> {
   const { rows } = await pool.query<InvoiceRow>(
-    `select ${COLUMNS} from metering.invoices where tenant_id = $1
-       and ($2::timestamptz is null or (issued_at, invoice_id) < ($2, $3))
-     order by issued_at desc, invoice_id desc limit $4`,
-    [tenantId, before?.issuedAt ?? null, before?.invoiceId ?? null, limit],
+    `select ${COLUMNS} from metering.invoices
+     where ($1::text is null or tenant_id = $1) and ($2::date is null or month = $2) and ($3::text is null or state = $3)
+       and ($4::text is null or kind = $4) and ($5::timestamptz is null or (issued_at, invoice_id) < ($5, $6))
+     order by issued_at desc, invoice_id desc limit $7`,
+    [
+      filter.tenantId ?? null,
+      filter.month === undefined ? null : `${filter.month}-01`,
+      filter.state ?? null,
+      filter.kind ?? null,
+      before?.issuedAt ?? null,
+      before?.invoiceId ?? null,
+      limit,
+    ],
   )
   return rows.map(toInvoice)
 }

@@ -48,7 +48,7 @@ async function readPage(pool: PostgresPool, tenantId: string, month: Month, afte
        to_char(at at time zone 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') as at, producer, first_sequence::text,
        last_sequence::text, tableoid::text || ctid::text as tie
      from metering.ledger
-     where tenant_id = $1 and hour >= $2 and hour < $3
+     where tenant_id = $1 and hour >= coalesce($4::timestamptz, $2) and hour < $3
        and ($4::timestamptz is null or (hour, producer, first_sequence, tableoid::text || ctid::text) > ($4, $5, $6::bigint, $7))
      order by ledger.hour, producer, ledger.first_sequence, tableoid::text || ctid::text limit $8`,
     [

@@ -5,15 +5,6 @@ import type { RatedSegment } from './rating.ts'
 
 const time = z.iso.datetime({ offset: true })
 
-/** Where an invoice goes to; texts in any language. */
-export const customerSchema = z.strictObject({
-  name: z.string().min(1).max(200),
-  address: z.array(z.string().max(200)).max(8).default([]),
-  email: z.string().max(200).nullable().default(null),
-  tax_id: z.string().max(50).nullable().default(null),
-})
-export type Customer = z.output<typeof customerSchema>
-
 /**
  * What control tells about a tenant, whole each time: its name, and on which plan and isolation it was from when until when
  * (half-open; `until: null` is open). `version` grows with every change, so an older message never replaces a newer one.
@@ -43,7 +34,6 @@ export const planHistorySchema = z.strictObject({
         }),
       'must be in order, without overlap, and only the last may be open',
     ),
-  customer: customerSchema.nullable().default(null),
 })
 export type PlanHistory = z.output<typeof planHistorySchema>
 

@@ -18,6 +18,8 @@ import { internalRoutes } from './internal.ts'
 import { operationRoutes } from './operations.ts'
 import { planRoutes } from './plans.ts'
 import { platformKeyRoutes } from './platform-keys.ts'
+import { stripeWebhookRoutes } from './stripe-webhook.ts'
+import { tenantBillingRoutes } from './tenant-billing.ts'
 import { tenantJwtRoutes } from './tenant-jwt.ts'
 import { tenantKeyRoutes } from './tenant-keys.ts'
 import { tenantSideRoutes } from './tenant-side.ts'
@@ -49,6 +51,8 @@ export function makeApp(
     c.header('X-Content-Type-Options', 'nosniff')
     if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store')
   })
+  // Before the body limit, and without a platform key: Stripe's signature lets it in.
+  app.route('/', stripeWebhookRoutes(services))
   app.use(
     bodyLimit({
       maxSize: MAX_BODY_BYTES,
@@ -84,6 +88,7 @@ export function makeApp(
   app.route('/', backendRoutes(services))
   app.route('/', webhookRoutes(services))
   app.route('/', billingRoutes(services))
+  app.route('/', tenantBillingRoutes(services))
   app.route('/', alertRoutes(services))
   for (const routes of further) app.route('/', routes)
   return app

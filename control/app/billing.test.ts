@@ -12,11 +12,17 @@ let control: TestControl
 const histories = new Map<string, { name: string; version: number; segments: Segment[] }>()
 const spendEvents: Record<string, unknown>[] = []
 const posts: { url: string; body: unknown }[] = []
+const stripeEvents: { text: string; signature: unknown }[] = []
 const metering = createServer((request, response) => {
   const url = request.url ?? ''
   let text = ''
   request.on('data', (chunk) => (text += chunk))
   request.on('end', () => {
+    if (url.endsWith('/stripe/webhook')) {
+      stripeEvents.push({ text, signature: request.headers['stripe-signature'] })
+      response.writeHead(text.includes('"evt_1"') ? 200 : 400, { 'content-type': 'application/json' })
+      return response.end(JSON.stringify({ received: true, applied: true, code: 'invalid_signature' }))
+    }
     const body = text === '' ? undefined : JSON.parse(text)
     const answer = (status: number, value: unknown, type = 'application/json') => {
       response.writeHead(status, { 'content-type': type })
@@ -32,6 +38,10 @@ const metering = createServer((request, response) => {
       const after = Number(new URL(url, 'http://x').searchParams.get('after'))
       return answer(200, { data: spendEvents.filter((event) => Number(event.event_id) > after) })
     }
+    if (url.endsWith('/customer'))
+      return answer(200, { tenant_id: 'ten_x', email: null, tax_id: null, address: [], ...body })
+    if (url.includes('/credits/')) return answer(201, { key: 'sla', used_micros: 0, ...body })
+    if (url.includes('/ledger/')) return answer(200, `hour,kind\r\n${url}\r\n`, 'text/csv')
     if (url.includes('/storage')) return answer(200, { data: [], next_after: null })
     if (request.method !== 'GET') {
       posts.push({ url, body })
@@ -111,6 +121,50 @@ test('what is done to an invoice is audited, once for one Idempotency-Key; a ref
     status: 409,
     body: { code: 'invoice_paid' },
   })
+})
+
+test('a credit note carries the key of its request on, so that one that was made and not heard of is found again', async () => {
+  await control.call('POST', '/v1/invoices/inv_2/credit-notes', { body: {}, headers: { 'idempotency-key': 'cn-1' } })
+  expect(posts.at(-1)?.body).toEqual({ key: expect.stringMatching(/:cn-1$/) })
+  expect((await control.call('POST', '/v1/invoices/inv_2/pay')).status).toBe(200)
+  expect(posts.at(-1)).toMatchObject({ url: '/internal/v1/invoices/inv_2/pay', body: {} })
+  const refused = await control.call('POST', '/v1/invoices/inv_2/pay', { body: { amount: 1 } })
+  expect(refused).toMatchObject({ status: 400, body: { code: 'validation_failed' } })
+})
+
+test('whom invoices name and what is given back are set through the platform API and audited; the ledger is CSV', async () => {
+  const { id, path } = await create('named')
+  const customer = { name: '株式会社', address: ['東京都'], tax_id: 'JP 1' }
+  expect(await control.call('PUT', `${path}/customer`, { body: customer })).toMatchObject({
+    status: 200,
+    body: { name: '株式会社', email: null },
+  })
+  expect(
+    (await control.call('PUT', `${path}/customer`, { body: { ...customer, email: 'x' } })).body.errors,
+  ).toMatchObject([{ path: 'email' }])
+  const credit = { reason: 'SLA', amount_micros: 1_000_000 }
+  expect((await control.call('PUT', `${path}/credits/sla`, { body: credit })).status).toBe(201)
+  const log = await control.call('GET', `/v1/audit-log?target=${id}`)
+  const actions = log.body.data.map((entry: { action: string }) => entry.action)
+  expect(actions).toEqual(expect.arrayContaining(['customer.set', 'credit.add']))
+  const ledger = await control.call('GET', `${path}/ledger?month=2026-10`)
+  expect(ledger.headers.get('content-type')).toContain('text/csv')
+  expect(ledger.body).toContain(`/internal/v1/tenants/${id}/ledger/2026-10`)
+  expect((await control.call('GET', `${path}/ledger?month=2026-13`)).status).toBe(400)
+  expect((await control.call('GET', '/v1/tenants/ten_x/ledger')).status).toBe(404)
+  expect((await control.call('GET', '/v1/invoices?month=2026-10&state=issued')).body).toMatchObject({ data: [] })
+})
+
+test("Stripe's event reaches metering byte for byte, without a platform key, and is bounded", async () => {
+  const send = (raw: string, headers: Record<string, string> = { 'stripe-signature': 't=1,v1=ab' }) =>
+    control.call('POST', '/v1/stripe/webhook', { key: null, raw, headers })
+  const event = '{ "id": "evt_1",\n "note":"\u00fc \u6771" }  '
+  expect(await send(event)).toMatchObject({ status: 200, body: { received: true } })
+  expect(stripeEvents).toEqual([{ text: event, signature: 't=1,v1=ab' }])
+  expect(await send('{"id":"evt_2"}')).toMatchObject({ status: 400, body: { code: 'invalid_signature' } })
+  expect((await send(`{"id":"evt_1","note":"${'x'.repeat(200_000)}"}`)).status).toBe(200)
+  expect((await send('x'.repeat(1_000_001))).status).toBe(413)
+  expect((await send(event, {})).status).toBe(400)
 })
 
 test('only owner and billing act on invoices, and an operator does not see them', async () => {

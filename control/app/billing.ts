@@ -1,9 +1,8 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
-import type { Context } from 'hono'
-import { tenantExisted } from '../stores/tenant-store.ts'
-import { allow, notFound } from './authentication.ts'
+import { ISOLATIONS } from '../../tenancy/plan.ts'
+import { allow } from './authentication.ts'
 import type { AppEnv, AppServices } from './environment.ts'
-import { mutate } from './mutation.ts'
+import { actAtMetering, queryOf, requireKnownTenant } from './metering-calls.ts'
 import { BEARER, json, jsonBody, problems } from './responses.ts'
 import { pageQuerySchema, tenantIdParamSchema } from './schemas.ts'
 import { validationHook } from './validation.ts'
@@ -21,7 +20,21 @@ const invoiceSchema = z
   })
   .openapi('Invoice')
 const looseSchema = z.looseObject({})
-const monthSchema = z.string().regex(/^\d{4}-(?:0[1-9]|1[0-2])$/, 'must be a month: YYYY-MM')
+const FORMATS = {
+  'application/json': { schema: invoiceSchema },
+  'text/csv': { schema: z.string() },
+  'application/pdf': { schema: z.string().openapi({ format: 'binary' }) },
+}
+const formatQuery = z.object({ format: z.enum(['json', 'csv', 'pdf']).optional() })
+const filterQuery = pageQuerySchema.extend({
+  month: z
+    .string()
+    .regex(/^\d{4}-(?:0[1-9]|1[0-2])$/, 'must be a month: YYYY-MM')
+    .optional(),
+  state: z.enum(['draft', 'issued', 'paid', 'void']).optional(),
+  kind: z.enum(['invoice', 'credit_note']).optional(),
+})
+export const monthSchema = z.string().regex(/^\d{4}-(?:0[1-9]|1[0-2])$/, 'must be a month: YYYY-MM')
 const invoiceId = z.object({ invoice_id: z.string().regex(/^[\w-]{1,64}$/) })
 
 const invoicesRoute = createRoute({
@@ -29,7 +42,7 @@ const invoicesRoute = createRoute({
   path: '/v1/tenants/{tenant_id}/invoices',
   summary: 'List the invoices of a tenant, drafts first',
   security: BEARER,
-  request: { params: tenantIdParamSchema, query: pageQuerySchema },
+  request: { params: tenantIdParamSchema, query: filterQuery },
   responses: {
     200: json(
       z.looseObject({ data: z.array(invoiceSchema), next_cursor: z.string().nullable() }),
@@ -45,27 +58,63 @@ const invoiceRoute = createRoute({
   security: BEARER,
   request: {
     params: tenantIdParamSchema.extend({ month: monthSchema }),
-    query: z.object({ format: z.enum(['json', 'csv', 'pdf']).optional() }),
+    query: formatQuery,
   },
   responses: {
     200: {
       description: 'The invoice; of an open month a draft.',
-      content: {
-        'application/json': { schema: invoiceSchema },
-        'text/csv': { schema: z.string() },
-        'application/pdf': { schema: z.string().openapi({ format: 'binary' }) },
-      },
+      content: FORMATS,
     },
     ...problems(400, 401, 404, 503),
   },
 })
+const allInvoicesRoute = createRoute({
+  method: 'get',
+  path: '/v1/invoices',
+  summary: 'List the invoices and credit notes of all tenants, the newest first; drafts are not among them',
+  security: BEARER,
+  request: { query: filterQuery.extend({ tenant_id: z.string().max(64).optional() }) },
+  responses: {
+    200: json(z.object({ data: z.array(invoiceSchema), next_cursor: z.string().nullable() }), 'A page of invoices.'),
+    ...problems(400, 401, 404, 503),
+  },
+})
+const anyInvoiceRoute = createRoute({
+  method: 'get',
+  path: '/v1/invoices/{invoice_id}',
+  summary: 'An invoice or credit note by its id: JSON, CSV or PDF by `Accept` or `format`',
+  security: BEARER,
+  request: { params: invoiceId, query: formatQuery },
+  responses: { 200: { description: 'As it was issued.', content: FORMATS }, ...problems(400, 401, 404, 503) },
+})
+const amount = z.number().int().nonnegative()
+const estimateSchema = z
+  .strictObject({
+    usage: z
+      .strictObject({
+        api_requests: amount,
+        egress_bytes: amount,
+        ingress_bytes: amount,
+        storage_bytes: amount.openapi({
+          description: 'Held on average; as are file_storage_bytes and realtime_connections.',
+        }),
+        file_storage_bytes: amount,
+        realtime_messages: amount,
+        realtime_connections: amount,
+        compute_seconds: amount.openapi({ description: 'Of a server that never sleeps unless given.' }),
+      })
+      .partial()
+      .optional(),
+    isolation: z.enum(ISOLATIONS).optional(),
+  })
+  .openapi('EstimateRequest')
 const estimateRoute = createRoute({
   method: 'post',
   path: '/v1/pricing/estimate',
   summary: 'What a usage would cost on each plan',
   security: BEARER,
-  request: { body: jsonBody(looseSchema) },
-  responses: { 200: json(looseSchema, 'The estimate.'), ...problems(400, 401, 415, 503) },
+  request: { body: jsonBody(estimateSchema) },
+  responses: { 200: json(looseSchema, 'The estimate, by plan.'), ...problems(400, 401, 415, 503) },
 })
 const closeRoute = createRoute({
   method: 'post',
@@ -75,6 +124,16 @@ const closeRoute = createRoute({
   request: { query: z.object({ month: monthSchema.optional() }) },
   responses: { 200: json(looseSchema, 'What was closed.'), ...problems(400, 401, 403, 404, 409, 422, 503) },
 })
+const actSchema = z
+  .strictObject({
+    note: z.string().min(1).max(300).nullable().optional(),
+    reason: z.string().min(1).max(300).nullable().optional(),
+    amount_micros: z.number().int().positive().optional(),
+  })
+  .openapi('InvoiceAct', {
+    description:
+      '`pay`: a `note`. `void`: a `reason`. `credit-notes`: a `reason`, and `amount_micros` (all that is left without).',
+  })
 const settleRoute = createRoute({
   method: 'post',
   path: '/v1/invoices/{invoice_id}/{act}',
@@ -82,7 +141,7 @@ const settleRoute = createRoute({
   security: BEARER,
   request: {
     params: invoiceId.extend({ act: z.enum(['pay', 'void', 'credit-notes']) }),
-    body: jsonBody(looseSchema),
+    body: { content: { 'application/json': { schema: actSchema } } },
   },
   responses: {
     200: json(invoiceSchema, 'The invoice.'),
@@ -90,106 +149,43 @@ const settleRoute = createRoute({
     ...problems(400, 401, 403, 404, 409, 415, 422, 503),
   },
 })
-const spendRoute = createRoute({
-  method: 'get',
-  path: '/v1/tenants/{tenant_id}/spend',
-  summary: 'What the tenant has spent this month, and its limits',
-  security: BEARER,
-  request: { params: tenantIdParamSchema },
-  responses: { 200: json(looseSchema, 'The spend.'), ...problems(401, 404, 503) },
-})
-const limitsRoute = createRoute({
-  method: 'put',
-  path: '/v1/tenants/{tenant_id}/spend-limits',
-  summary: 'Set amounts to be told of, and a cap that suspends the tenant',
-  security: BEARER,
-  request: { params: tenantIdParamSchema, body: jsonBody(looseSchema) },
-  responses: { 200: json(looseSchema, 'The spend with its limits.'), ...problems(400, 401, 403, 404, 415, 503) },
-})
-
-const creditSchema = z
-  .object({
-    tenant_id: z.string(),
-    key: z.string(),
-    reason: z.string(),
-    amount_micros: z.number().int(),
-    used_micros: z.number().int(),
-    created_at: z.string(),
-  })
-  .openapi('Credit')
-const creditsRoute = createRoute({
-  method: 'get',
-  path: '/v1/tenants/{tenant_id}/credits',
-  summary: 'What the tenant is given back by its coming invoices, and how much of it is used',
-  security: BEARER,
-  request: { params: tenantIdParamSchema },
-  responses: {
-    200: json(z.object({ data: z.array(creditSchema), next_cursor: z.null() }), 'All credits, the oldest first.'),
-    ...problems(401, 404, 503),
-  },
-})
-const creditRoute = createRoute({
-  method: 'put',
-  path: '/v1/tenants/{tenant_id}/credits/{key}',
-  summary: "Give something back by the tenant's next invoice, once for one key",
-  description:
-    'An invoice never falls below nothing: what is left waits for the next one. Amounts are rounded half up to the minor unit.',
-  security: BEARER,
-  request: {
-    params: tenantIdParamSchema.extend({ key: z.string().regex(/^[\w.:-]{1,100}$/) }),
-    body: jsonBody(z.strictObject({ reason: z.string().min(1).max(300), amount_micros: z.number().int().positive() })),
-  },
-  responses: {
-    200: json(creditSchema, 'It was there already.'),
-    201: json(creditSchema, 'The credit.'),
-    ...problems(400, 401, 403, 404, 409, 415, 422, 503),
-  },
-})
+/** Closing a month of many tenants is one call. */
+const CLOSE_TIMEOUT_MS = 300_000
 
 /** Invoices and prices: metering's, behind the platform key and its roles. */
 export function billingRoutes(services: AppServices) {
   const app = new OpenAPIHono<AppEnv>({ defaultHook: validationHook })
   const { metering } = services
-  const requireKnown = async (tenantId: string) => {
-    if ((await tenantExisted(services.pool, tenantId)) === undefined) throw notFound()
-  }
-  /** Acts at metering first: only what it did is audited, and answered again under the same Idempotency-Key. */
-  const act = async (
-    c: Context<AppEnv>,
-    method: 'POST' | 'PUT',
-    path: string,
-    action: string,
-    target: string,
-    body: unknown,
-  ) => {
-    const answer = await metering.send(method, path, body)
-    await mutate(c, services, async () => ({
-      status: answer.status,
-      body: answer.body,
-      audit: { action, target, before: null, after: body ?? null },
-    }))
-    return answer
-  }
-
   app.openapi({ ...invoicesRoute, middleware: allow('invoices', 'see') }, async (c) => {
     const { tenant_id } = c.req.valid('param')
-    const { limit, cursor } = c.req.valid('query')
-    await requireKnown(tenant_id)
-    const query = new URLSearchParams({ limit: String(limit), ...(cursor === undefined ? {} : { cursor }) })
-    const { body } = await metering.send('GET', `/internal/v1/tenants/${tenant_id}/invoices?${query}`)
+    await requireKnownTenant(services, tenant_id)
+    const { body } = await metering.send(
+      'GET',
+      `/internal/v1/tenants/${tenant_id}/invoices?${queryOf(c.req.valid('query'))}`,
+    )
     return c.json(body as { data: z.output<typeof invoiceSchema>[]; next_cursor: string | null }, 200)
   })
 
   app.openapi({ ...invoiceRoute, middleware: allow('invoices', 'see') }, async (c) => {
     const { tenant_id, month } = c.req.valid('param')
     const { format } = c.req.valid('query')
-    await requireKnown(tenant_id)
-    const query = format === undefined ? '' : `?format=${format}`
+    await requireKnownTenant(services, tenant_id)
     return metering.fetchDocument(
-      `/internal/v1/tenants/${tenant_id}/invoices/${month}${query}`,
+      `/internal/v1/tenants/${tenant_id}/invoices/${month}?${queryOf({ format })}`,
       c.req.header('accept') ?? '*/*',
       c.var.requestId,
     ) as never
+  })
+
+  app.openapi({ ...allInvoicesRoute, middleware: allow('invoices', 'see') }, async (c) => {
+    const { body } = await metering.send('GET', `/internal/v1/invoices?${queryOf(c.req.valid('query'))}`)
+    return c.json(body as { data: z.output<typeof invoiceSchema>[]; next_cursor: string | null }, 200)
+  })
+
+  app.openapi({ ...anyInvoiceRoute, middleware: allow('invoices', 'see') }, async (c) => {
+    const { invoice_id } = c.req.valid('param')
+    const path = `/internal/v1/invoices/${invoice_id}?${queryOf(c.req.valid('query'))}`
+    return metering.fetchDocument(path, c.req.header('accept') ?? '*/*', c.var.requestId) as never
   })
 
   app.openapi({ ...estimateRoute, middleware: allow('plans', 'see') }, async (c) => {
@@ -200,44 +196,33 @@ export function billingRoutes(services: AppServices) {
   app.openapi({ ...closeRoute, middleware: allow('invoices', 'act') }, async (c) => {
     const { month } = c.req.valid('query')
     const path = `/internal/v1/invoices/close${month === undefined ? '' : `?month=${month}`}`
-    const { body } = await act(c, 'POST', path, 'invoice.close', month ?? 'last month', undefined)
+    const { body } = await actAtMetering(c, services, {
+      method: 'POST',
+      path,
+      action: 'invoice.close',
+      target: month ?? 'last month',
+      timeoutMs: CLOSE_TIMEOUT_MS,
+    })
     return c.json(body, 200)
   })
 
   app.openapi({ ...settleRoute, middleware: allow('invoices', 'act') }, async (c) => {
     const { invoice_id, act: verb } = c.req.valid('param')
     const path = `/internal/v1/invoices/${invoice_id}/${verb}`
-    const answer = await act(c, 'POST', path, `invoice.${verb}`, invoice_id, c.req.valid('json'))
+    const ticket = c.var.idempotency
+    // A credit note that was made and not heard of is found by this key, whoever of us died in between.
+    const aside = verb === 'credit-notes' && ticket !== undefined ? { key: `${ticket.caller}:${ticket.key}` } : {}
+    // No body is an empty one: what is paid need not be commented on.
+    const body = { ...(c.req.valid('json') ?? {}) }
+    const answer = await actAtMetering(c, services, {
+      method: 'POST',
+      path,
+      action: `invoice.${verb}`,
+      target: invoice_id,
+      body,
+      aside,
+    })
     return c.json(answer.body as z.output<typeof invoiceSchema>, answer.status === 201 ? 201 : 200)
-  })
-
-  app.openapi({ ...spendRoute, middleware: allow('invoices', 'see') }, async (c) => {
-    const { tenant_id } = c.req.valid('param')
-    await requireKnown(tenant_id)
-    return c.json((await metering.send('GET', `/internal/v1/tenants/${tenant_id}/spend`)).body, 200)
-  })
-
-  app.openapi({ ...limitsRoute, middleware: allow('invoices', 'act') }, async (c) => {
-    const { tenant_id } = c.req.valid('param')
-    await requireKnown(tenant_id)
-    const path = `/internal/v1/tenants/${tenant_id}/spend-limits`
-    const { body } = await act(c, 'PUT', path, 'spend_limits.set', tenant_id, c.req.valid('json'))
-    return c.json(body, 200)
-  })
-
-  app.openapi({ ...creditsRoute, middleware: allow('invoices', 'see') }, async (c) => {
-    const { tenant_id } = c.req.valid('param')
-    await requireKnown(tenant_id)
-    const { body } = await metering.send('GET', `/internal/v1/tenants/${tenant_id}/credits`)
-    return c.json(body as { data: z.output<typeof creditSchema>[]; next_cursor: null }, 200)
-  })
-
-  app.openapi({ ...creditRoute, middleware: allow('invoices', 'act') }, async (c) => {
-    const { tenant_id, key } = c.req.valid('param')
-    await requireKnown(tenant_id)
-    const path = `/internal/v1/tenants/${tenant_id}/credits/${key}`
-    const answer = await act(c, 'PUT', path, 'credit.add', tenant_id, c.req.valid('json'))
-    return c.json(answer.body as z.output<typeof creditSchema>, answer.status === 201 ? 201 : 200)
   })
 
   return app

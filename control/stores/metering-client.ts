@@ -57,15 +57,26 @@ export class MeteringClient {
    * Sends a call on, with a JSON body where one is given.
    * @throws Problem as metering refused it (4xx), or 503 when it is not there.
    */
-  async send(method: 'GET' | 'POST' | 'PUT', path: string, body?: unknown): Promise<MeteringAnswer> {
-    const response = await this.#fetch(path, {
-      method,
-      ...(body === undefined ? {} : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } }),
-    })
+  async send(
+    method: 'GET' | 'POST' | 'PUT',
+    path: string,
+    body?: unknown,
+    timeoutMs = TIMEOUT_MS,
+  ): Promise<MeteringAnswer> {
+    const headers = { 'content-type': 'application/json' }
+    const init = body === undefined ? { method } : { method, body: JSON.stringify(body), headers }
+    const response = await this.#fetch(path, init, timeoutMs)
     return { status: response.status, body: z.record(z.string(), z.unknown()).parse(await response.json()) }
   }
 
-  /** Fetches a document in whichever form `accept` asks for, as an answer of ours. */
+  /** Passes on an event of Stripe's, byte for byte. @throws Problem 400 when its signature does not fit, 404 without Stripe. */
+  async forwardStripeEvent(body: Uint8Array<ArrayBuffer>, signature: string): Promise<MeteringAnswer> {
+    const headers = { 'content-type': 'application/json', 'stripe-signature': signature }
+    const response = await this.#fetch('/internal/v1/stripe/webhook', { method: 'POST', body, headers })
+    return { status: response.status, body: z.record(z.string(), z.unknown()).parse(await response.json()) }
+  }
+
+  /** Fetches a document in whichever form `accept` asks for, as an answer of ours; its body is passed on as it comes. */
   async fetchDocument(path: string, accept: string, requestId: string): Promise<Response> {
     const response = await this.#fetch(path, { headers: { accept } })
     const headers = new Headers({ 'x-request-id': requestId, vary: 'Accept' })
@@ -80,19 +91,19 @@ export class MeteringClient {
     return (await this.#fetch(path)).json()
   }
 
-  async #fetch(path: string, init: RequestInit = {}): Promise<Response> {
+  async #fetch(path: string, init: RequestInit = {}, timeoutMs = TIMEOUT_MS): Promise<Response> {
     const headers = new Headers(init.headers)
     headers.set(SERVICE_TOKEN_HEADER, this.#tokens.sign('control', this.#clock.nowMs()))
     let response: Response
+    // Until the answer begins: a ledger of a million rows may take longer to read than that.
+    const patience = new AbortController()
+    const timer = setTimeout(() => patience.abort(new Error(`no answer within ${timeoutMs} ms`)), timeoutMs)
     try {
-      response = await fetch(this.#url + path, {
-        ...init,
-        headers,
-        signal: AbortSignal.timeout(TIMEOUT_MS),
-        redirect: 'error',
-      })
+      response = await fetch(this.#url + path, { ...init, headers, signal: patience.signal, redirect: 'error' })
     } catch (fault) {
       throw unavailable(fault)
+    } finally {
+      clearTimeout(timer)
     }
     if (response.ok) return response
     const text = await response.text()

@@ -12,6 +12,7 @@ export const meterNamesSchema = z
     egress_bytes: z.string().min(1),
     ingress_bytes: z.string().min(1),
     realtime_messages: z.string().min(1),
+    compute_seconds: z.string().min(1),
   })
   .partial()
 export type MeterNames = { [Meter in keyof z.output<typeof meterNamesSchema>]: string | undefined }
@@ -78,7 +79,7 @@ export class StripeMeters {
       `insert into metering.stripe_meter_events (tenant_id, day, meter, part, value)
        select d.tenant_id, d.day, m.meter, coalesce(e.parts, 0) + 1, m.value - coalesce(e.value, 0)
        from metering.daily_totals d join metering.stripe_customers c using (tenant_id)
-       cross join lateral (values ('api_requests', d.requests), ('egress_bytes', d.egress_bytes),
+       cross join lateral (values ('api_requests', d.requests - d.faults), ('compute_seconds', d.compute_ms / 1000), ('egress_bytes', d.egress_bytes),
          ('ingress_bytes', d.ingress_bytes), ('realtime_messages', d.messages)) m(meter, value)
        left join lateral (select max(part) as parts, sum(value) as value from metering.stripe_meter_events e
          where e.tenant_id = d.tenant_id and e.day = d.day and e.meter = m.meter) e on true

@@ -4,6 +4,7 @@ import { ManualClock } from '../../runtime/clock.ts'
 import { renderProblems, requestIdMiddleware, type ServiceVariables } from '../../runtime/hono-service.ts'
 import { loadPlanCatalogue } from '../../tenancy/plan.ts'
 import { Billing } from '../billing.ts'
+import { saveCustomer } from '../customer.ts'
 import { DEFAULT_SELLER, noTax } from '../invoice-document.ts'
 import { saveHistory } from '../invoice-store.ts'
 import { parseMonth } from '../month.ts'
@@ -47,8 +48,8 @@ beforeEach(async () => {
       name: tenantId,
       version: 1,
       segments: [{ plan, isolation: 'database', from: '2026-09-01T00:00:00Z', until: null }],
-      customer: { name: 'Größe & Söhne', address: [], email: 'pay@example.com', tax_id: null },
     })
+  await saveCustomer(pool, 'ten_a', { name: 'Größe & Söhne', address: [], email: 'pay@example.com', tax_id: null })
   await billing.closeMonth(OCTOBER)
 })
 afterEach(async () => {
