@@ -384,12 +384,17 @@ test('the routes give invoices as JSON, CSV and PDF, lists by cursor, and estima
   const document = await app.request('/tenants/ten_a/invoices/2026-10', { headers: { accept: 'application/pdf' } })
   expect(document.headers.get('content-type')).toBe('application/pdf')
   expect(Buffer.from(await document.arrayBuffer()).toString('latin1', 0, 5)).toBe('%PDF-')
-  const list = (await (await send('GET', '/tenants/ten_a/invoices?kind=invoice&limit=1')).json()) as Record<string, unknown>
+  const list = (await (await send('GET', '/tenants/ten_a/invoices?kind=invoice&limit=1')).json()) as Record<
+    string,
+    unknown
+  >
   expect(list.data).toMatchObject([
     { month: '2026-11', state: 'draft' },
     { month: '2026-10', state: 'issued', number: '2026-000001' },
   ])
-  const rest = await (await send('GET', `/tenants/ten_a/invoices?kind=invoice&limit=1&cursor=${list.next_cursor}`)).json()
+  const rest = await (
+    await send('GET', `/tenants/ten_a/invoices?kind=invoice&limit=1&cursor=${list.next_cursor}`)
+  ).json()
   expect(rest).toEqual({ data: [], next_cursor: null })
   expect((await send('GET', '/tenants/ten_b/invoices/2026-10')).status).toBe(404)
   const prices = await (
