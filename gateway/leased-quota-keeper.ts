@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { LRUCache } from 'lru-cache'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/log.ts'
 import { Problem } from '../runtime/problem.ts'
+import { SecondChanceCache } from '../runtime/second-chance-cache.ts'
 import type { AwayPolicy } from './config.ts'
 import type { QuotaKeeper } from './monthly-quota.ts'
 import type { OwnerLiveness } from './owner-liveness.ts'
@@ -81,7 +81,7 @@ export type LeasedQuotaKeeperOptions = {
 export class LeasedQuotaKeeper implements QuotaKeeper {
   readonly #options: LeasedQuotaKeeperOptions
   readonly #clock: Clock
-  readonly #states: LRUCache<string, State>
+  readonly #states: SecondChanceCache<State>
   readonly #active = new Set<State>()
   readonly #sweeper: NodeJS.Timeout
   /** The ledger did not answer: nobody asks it before then. */
@@ -92,7 +92,10 @@ export class LeasedQuotaKeeper implements QuotaKeeper {
   constructor(options: LeasedQuotaKeeperOptions) {
     this.#options = options
     this.#clock = options.clock
-    this.#states = new LRUCache({ max: options.maxTenants, dispose: (state) => void this.#report(state, true) })
+    this.#states = new SecondChanceCache({
+      max: options.maxTenants,
+      dispose: (state) => void this.#report(state, true),
+    })
     options.recalls.listen('quota', {
       onRecall: (tenantId) => {
         const state = this.#states.peek(tenantId)

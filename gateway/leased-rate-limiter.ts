@@ -1,6 +1,6 @@
-import { LRUCache } from 'lru-cache'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/log.ts'
+import { SecondChanceCache } from '../runtime/second-chance-cache.ts'
 import type { AwayPolicy } from './config.ts'
 import type { OwnerLiveness } from './owner-liveness.ts'
 import type { AllotmentAnswer, RateAllotments } from './rate-allotments.ts'
@@ -65,12 +65,12 @@ export type LeasedRateLimiterOptions = {
 export class LeasedRateLimiter implements RateLimiter {
   readonly #options: LeasedRateLimiterOptions
   readonly #clock: Clock
-  readonly #states: LRUCache<string, State>
+  readonly #states: SecondChanceCache<State>
 
   constructor(options: LeasedRateLimiterOptions) {
     this.#options = options
     this.#clock = options.clock
-    this.#states = new LRUCache({ max: options.maxTenants })
+    this.#states = new SecondChanceCache({ max: options.maxTenants })
     options.recalls.listen('rate', {
       onRecall: (tenantId) => this.#giveBack(tenantId),
       onAnswer: (tenantId) => {

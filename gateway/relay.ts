@@ -3,7 +3,7 @@ import { Problem } from '../runtime/problem.ts'
 import type { Exchange } from './exchange.ts'
 import { appendFieldsForClient, lowerCase } from './forward-headers.ts'
 import { hasBody, respondProblem } from './respond.ts'
-import type { StallWatch } from './stall-watch.ts'
+import type { StallWatch, Watched } from './stall-watch.ts'
 import type { Upstream, UpstreamCall, UpstreamFault, UpstreamHandler, UpstreamRequest } from './upstream.ts'
 
 /** How an exchange ended: what is billed and counted. */
@@ -45,6 +45,7 @@ class Relay implements UpstreamHandler {
   /** The chunk with the last byte, kept back until the usage is recorded. */
   #last: Buffer | undefined
   #isOver = false
+  #watched: Watched | undefined
 
   constructor(exchange: Exchange, options: RelayOptions) {
     this.#exchange = exchange
@@ -97,9 +98,9 @@ class Relay implements UpstreamHandler {
     const call = this.#call
     call.pause()
     const { watch, bodyIdleMs } = this.#options
-    watch.begin(this, bodyIdleMs, () => response.destroy())
+    this.#watched = watch.begin(this.#watched, bodyIdleMs, () => response.destroy())
     response.once('drain', () => {
-      watch.end(this)
+      watch.end(this.#watched)
       call.resume()
     })
   }
@@ -137,7 +138,7 @@ class Relay implements UpstreamHandler {
   #finish(status: number, done: () => void): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#options.watch.end(this)
+    this.#options.watch.end(this.#watched)
     this.#options.beforeLastByte(
       this.#exchange,
       { status, egressBytes: this.#egressBytes, ingressBytes: this.#ingressBytes },

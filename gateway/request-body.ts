@@ -1,7 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { Readable } from 'node:stream'
 import { Problem } from '../runtime/problem.ts'
-import type { StallWatch } from './stall-watch.ts'
+import type { StallWatch, Watched } from './stall-watch.ts'
 
 export type RequestBodyOptions = {
   maxBytes: number
@@ -20,11 +20,12 @@ export class RequestBody extends Readable {
   readonly #request: IncomingMessage
   readonly #options: RequestBodyOptions
   #isWanted = false
+  #watched: Watched | undefined
   /** Bytes that came in. */
   size = 0
   readonly #onData = (chunk: Buffer) => this.#take(chunk)
   readonly #onEnd = () => {
-    this.#options.watch.end(this)
+    this.#options.watch.end(this.#watched)
     this.push(null)
   }
   readonly #onClose = () => {
@@ -46,14 +47,14 @@ export class RequestBody extends Readable {
       this.#request.once('close', this.#onClose)
       this.#request.once('error', () => {})
     }
-    this.#options.watch.begin(this, this.#options.idleMs, () => {
+    this.#watched = this.#options.watch.begin(this.#watched, this.#options.idleMs, () => {
       this.destroy(new Problem(408, 'request_timeout', { detail: 'The body stopped coming.' }))
     })
     this.#request.resume()
   }
 
   override _destroy(fault: Error | null, callback: (fault: Error | null) => void): void {
-    this.#options.watch.end(this)
+    this.#options.watch.end(this.#watched)
     this.#request.off('data', this.#onData)
     this.#request.off('end', this.#onEnd)
     this.#request.off('close', this.#onClose)
@@ -62,12 +63,12 @@ export class RequestBody extends Readable {
 
   #take(chunk: Buffer): void {
     this.size += chunk.length
-    this.#options.watch.progress(this)
+    this.#options.watch.progress(this.#watched)
     if (this.size > this.#options.maxBytes) {
       this.destroy(bodyTooLarge(this.#options.maxBytes))
     } else if (!this.push(chunk)) {
       // The upstream is slower than the client: no fault of the client's.
-      this.#options.watch.end(this)
+      this.#options.watch.end(this.#watched)
       this.#request.pause()
     }
   }

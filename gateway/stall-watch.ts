@@ -1,14 +1,19 @@
 import type { Clock } from '../runtime/clock.ts'
+import { Roster, type Rostered } from './roster.ts'
 
 const LOOK_EVERY_MS = 1_000
 
+/** One that is watched, or may be again. */
+export type Watched = Rostered & { sinceMs: number; limitMs: number; onStall: () => void }
+
 /**
- * Ends what makes no progress: a client that sends no more of its body, or reads no more of its answer. One timer looks at
- * all of them, so that watching costs a request nothing but an entry in a map, and only while it may stall.
+ * Ends what makes no progress: a client that sends no more of its body, or reads no more of its answer; a backend that does not
+ * answer. One timer looks at all of them, so that watching costs a request nothing but a place in a roster, and only while it
+ * may stall.
  */
 export class StallWatch {
   readonly #clock: Clock
-  readonly #watched = new Map<object, { sinceMs: number; limitMs: number; onStall: () => void }>()
+  readonly #roster = new Roster<Watched>()
   readonly #timer: NodeJS.Timeout
 
   constructor(clock: Clock, lookEveryMs = LOOK_EVERY_MS) {
@@ -17,31 +22,40 @@ export class StallWatch {
     this.#timer.unref()
   }
 
-  /** Calls `onStall` once when `key` has made no progress for `limitMs`. */
-  begin(key: object, limitMs: number, onStall: () => void): void {
-    this.#watched.set(key, { sinceMs: this.#clock.monotonicMs(), limitMs, onStall })
+  /** Calls `onStall` once when there was no progress for `limitMs`; give it back what it returned before, to watch again. */
+  begin(watched: Watched | undefined, limitMs: number, onStall: () => void): Watched {
+    const nowMs = this.#clock.monotonicMs()
+    if (watched === undefined) {
+      const made = { place: -1, sinceMs: nowMs, limitMs, onStall }
+      this.#roster.enter(made)
+      return made
+    }
+    watched.sinceMs = nowMs
+    watched.limitMs = limitMs
+    watched.onStall = onStall
+    this.#roster.enter(watched)
+    return watched
   }
 
-  progress(key: object): void {
-    const watched = this.#watched.get(key)
+  progress(watched: Watched | undefined): void {
     if (watched !== undefined) watched.sinceMs = this.#clock.monotonicMs()
   }
 
-  end(key: object): void {
-    this.#watched.delete(key)
+  end(watched: Watched | undefined): void {
+    if (watched !== undefined) this.#roster.leave(watched)
   }
 
   close(): void {
     clearInterval(this.#timer)
-    this.#watched.clear()
+    for (const watched of this.#roster.all()) this.#roster.leave(watched)
   }
 
   #look(): void {
     const now = this.#clock.monotonicMs()
-    for (const [key, { sinceMs, limitMs, onStall }] of this.#watched) {
-      if (now - sinceMs < limitMs) continue
-      this.#watched.delete(key)
-      onStall()
+    for (const watched of this.#roster.all()) {
+      if (now - watched.sinceMs < watched.limitMs || watched.place < 0) continue
+      this.#roster.leave(watched)
+      watched.onStall()
     }
   }
 }

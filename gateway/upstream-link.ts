@@ -3,6 +3,7 @@ import { LinkClient } from '../runtime/link/link-client.ts'
 import { LinkLostError, type ResponseEvents } from '../runtime/link/link-connection.ts'
 import type { StreamSide } from '../runtime/link/stream-side.ts'
 import { dialLink } from '../runtime/link/upgrade.ts'
+import { Roster, type Rostered } from './roster.ts'
 import {
   type Upstream,
   type UpstreamCall,
@@ -19,6 +20,9 @@ export type LinkUpstreamOptions = {
   headTimeoutMs?: number
 }
 
+/** How often the calls that wait for the head of their answer are looked at. */
+const LOOK_EVERY_MS = 1_000
+
 /**
  * One of our own backends over a few multiplexed connections: no HTTP is written or parsed, requests of one event-loop turn
  * leave in one write, and a slow query holds up nobody else's answer.
@@ -26,12 +30,22 @@ export type LinkUpstreamOptions = {
 export class LinkUpstream implements Upstream {
   readonly origin: string
   readonly #clients: readonly LinkClient[]
-  readonly #headTimeoutMs: number
+  /** Calls that wait for the head of their answer. A timer of its own would cost each a good part of its way. */
+  readonly #waiting = new Roster<LinkCall>()
+  readonly #looking: NodeJS.Timeout
   #next = 0
 
   constructor(origin: string, options: LinkUpstreamOptions) {
     this.origin = origin
-    this.#headTimeoutMs = options.headTimeoutMs ?? 60_000
+    const headTimeoutMs = options.headTimeoutMs ?? 60_000
+    this.#looking = setInterval(
+      () => {
+        const nowMs = performance.now()
+        for (const call of this.#waiting.all()) call.timeOutAt(nowMs, headTimeoutMs)
+      },
+      Math.min(LOOK_EVERY_MS, headTimeoutMs / 4),
+    )
+    this.#looking.unref()
     this.#clients = Array.from(
       { length: options.connections ?? 2 },
       () => new LinkClient((onOpen) => dialLink(origin, options.token, onOpen)),
@@ -51,7 +65,7 @@ export class LinkUpstream implements Upstream {
   send(request: UpstreamRequest, handler: UpstreamHandler): UpstreamCall {
     const client = this.#clients[this.#next++ % this.#clients.length]
     if (client === undefined) throw new Error('A link has at least one connection')
-    const call = new LinkCall(client, request, handler, this.#headTimeoutMs)
+    const call = new LinkCall(client, request, handler, this.#waiting)
     call.begin()
     return call
   }
@@ -59,18 +73,20 @@ export class LinkUpstream implements Upstream {
   async close(): Promise<void> {
     while (this.#clients.some((client) => client.inFlight > 0)) await new Promise((resolve) => setTimeout(resolve, 20))
     for (const client of this.#clients) client.close()
+    clearInterval(this.#looking)
   }
 }
 
 /** One request on its stream: both directions with backpressure, and what came while the client was slow. */
-class LinkCall implements UpstreamCall, ResponseEvents {
+class LinkCall implements UpstreamCall, ResponseEvents, Rostered {
+  place = -1
   readonly #client: LinkClient
   readonly #request: UpstreamRequest
   readonly #handler: UpstreamHandler
-  readonly #headTimeoutMs: number
+  readonly #waiting: Roster<LinkCall>
+  #sentMs = 0
   #side: StreamSide | undefined
   #body: Readable | undefined
-  #timer: NodeJS.Timeout | undefined
   #isOver = false
   #isPaused = false
   /** What arrived while paused; its bytes are granted anew only when it has gone on its way. */
@@ -78,18 +94,19 @@ class LinkCall implements UpstreamCall, ResponseEvents {
   #endIsHeld = false
   #wasRetried = false
 
-  constructor(client: LinkClient, request: UpstreamRequest, handler: UpstreamHandler, headTimeoutMs: number) {
+  constructor(client: LinkClient, request: UpstreamRequest, handler: UpstreamHandler, waiting: Roster<LinkCall>) {
     this.#client = client
     this.#request = request
     this.#handler = handler
-    this.#headTimeoutMs = headTimeoutMs
+    this.#waiting = waiting
   }
 
   begin(): void {
     const { method, target, headers, body } = this.#request
     const side = this.#client.request([method, target, ...headers], this)
     this.#side = side
-    this.#timer = setTimeout(() => this.#timedOut(), this.#headTimeoutMs)
+    this.#sentMs = performance.now()
+    this.#waiting.enter(this)
     if (body === null) {
       side.end()
       return
@@ -127,7 +144,7 @@ class LinkCall implements UpstreamCall, ResponseEvents {
   }
 
   onHead(status: number, headers: string[]): void {
-    clearTimeout(this.#timer)
+    this.#waiting.leave(this)
     if (this.#isOver) return
     if (status < 200) this.#handler.onInformation?.(status, headers)
     else this.#handler.onHead(status, headers)
@@ -154,7 +171,7 @@ class LinkCall implements UpstreamCall, ResponseEvents {
     // The backend took nothing of it (it is being replaced, say), and there is no body that could be half gone.
     if (!wasTaken && !this.#wasRetried && !this.#isOver && this.#request.body === null) {
       this.#wasRetried = true
-      clearTimeout(this.#timer)
+      this.#waiting.leave(this)
       this.begin()
       return
     }
@@ -171,8 +188,10 @@ class LinkCall implements UpstreamCall, ResponseEvents {
     this.#side?.consumed(bytes.length)
   }
 
-  #timedOut(): void {
-    this.#fail(new UpstreamFault('timeout', new Error(`No answer within ${this.#headTimeoutMs} ms`)), true)
+  /** Gives up when there was no head for too long. */
+  timeOutAt(nowMs: number, headTimeoutMs: number): void {
+    if (nowMs - this.#sentMs < headTimeoutMs) return
+    this.#fail(new UpstreamFault('timeout', new Error(`No answer within ${headTimeoutMs} ms`)), true)
   }
 
   #fail(fault: UpstreamFault, tellServer: boolean): void {
@@ -185,6 +204,6 @@ class LinkCall implements UpstreamCall, ResponseEvents {
   #finish(): void {
     this.#isOver = true
     this.#held = []
-    clearTimeout(this.#timer)
+    this.#waiting.leave(this)
   }
 }

@@ -1,7 +1,7 @@
-import { LRUCache } from 'lru-cache'
 import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/log.ts'
 import type { RedisClient } from '../runtime/redis.ts'
+import { SecondChanceCache } from '../runtime/second-chance-cache.ts'
 import {
   ANNOUNCE_CHANNEL,
   type Announcement,
@@ -35,7 +35,7 @@ export type DirectoryReaderOptions<Entry> = {
   /** Turns a document into what the process works with; what it caches with the entry goes when the entry goes. */
   parse: (document: string) => Entry
   versionOf: (entry: Entry) => number
-  /** Entries kept at most; the least recently used goes first. */
+  /** Entries kept at most; what was not used for long goes first. */
   maxEntries: number
   /** How often the change log is asked for announcements that were missed. */
   recheckMs?: number
@@ -52,7 +52,7 @@ export type DirectoryReaderOptions<Entry> = {
  */
 export class DirectoryReader<Entry> {
   readonly #options: DirectoryReaderOptions<Entry>
-  readonly #cache: LRUCache<string, Slot<Entry>>
+  readonly #cache: SecondChanceCache<Slot<Entry>>
   readonly #loading = new Map<string, Promise<Entry | null>>()
   /** Versions announced while a load was under way: a load that read an older document is repeated. */
   readonly #announced = new Map<string, number>()
@@ -67,7 +67,7 @@ export class DirectoryReader<Entry> {
 
   constructor(options: DirectoryReaderOptions<Entry>) {
     this.#options = options
-    this.#cache = new LRUCache({ max: options.maxEntries })
+    this.#cache = new SecondChanceCache({ max: options.maxEntries })
     this.#recheckMs = options.recheckMs ?? 2_000
     this.#absentTtlMs = options.absentTtlMs ?? 10_000
   }

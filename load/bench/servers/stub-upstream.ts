@@ -8,7 +8,7 @@ import { serveLink } from '../../../runtime/link/link-server.ts'
 import { LINK_PROTOCOL } from '../../../runtime/link/upgrade.ts'
 import { exitWithParent } from './exit-with-parent.ts'
 
-const body = JSON.stringify({ id: 42, title: 'Buy milk', done: false, inserted_at: '2026-01-01T00:00:00Z' })
+const body = JSON.stringify({ id: 42, title: 'Buy milk', done: false, inserted_at: '2026-01-01T00:00:00Z', count: 0 })
 const answer = Buffer.from(
   `HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\n\r\n${body}`,
 )

@@ -51,6 +51,8 @@ function makeGateway(form: GatewayForm): Yardstick<ProxyContext> {
           AERODB_ENCRYPTION_KEYS: randomBytes(32).toString('hex'),
           AERODB_REDIS_URL: redis.url,
           AERODB_BACKEND_URLS: upstreamUrl,
+          // Whatever it is asked, the stub says `count: 0`: so it is also a ledger in which nobody has asked anything yet.
+          AERODB_METERING_URL: upstreamUrl,
           AERODB_GATEWAY_PORT: String(port),
           AERODB_GATEWAY_ADMIN_PORT: String(adminPort),
           AERODB_GATEWAY_WORKERS: '1',

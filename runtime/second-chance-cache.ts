@@ -1,0 +1,77 @@
+type Slot<Value> = { value: Value; wasUsed: boolean }
+
+/**
+ * A bounded cache by text that forgets roughly what was not used for longest: the oldest entry goes, unless it was used since it
+ * was looked at last (the CLOCK algorithm). A use costs one look-up and one mark, where keeping an exact order touches five
+ * further places in memory, which is what counts when ten thousand entries are used in turn.
+ */
+export class SecondChanceCache<Value extends object> {
+  readonly #max: number
+  readonly #dispose: (value: Value) => void
+  /** In the order in which they were put in or last spared. */
+  readonly #slots = new Map<string, Slot<Value>>()
+
+  /** @param options.dispose gets each value that goes: pushed out, deleted or replaced. */
+  constructor(options: { max: number; dispose?: (value: Value) => void }) {
+    this.#max = options.max
+    this.#dispose = options.dispose ?? (() => {})
+  }
+
+  get size(): number {
+    return this.#slots.size
+  }
+
+  /** The value, which counts as used. */
+  get(key: string): Value | undefined {
+    const slot = this.#slots.get(key)
+    if (slot === undefined) return undefined
+    slot.wasUsed = true
+    return slot.value
+  }
+
+  /** The value, without counting as used. */
+  peek(key: string): Value | undefined {
+    return this.#slots.get(key)?.value
+  }
+
+  set(key: string, value: Value): void {
+    const slot = this.#slots.get(key)
+    if (slot !== undefined) {
+      const { value: replaced } = slot
+      slot.value = value
+      slot.wasUsed = true
+      if (replaced !== value) this.#dispose(replaced)
+      return
+    }
+    if (this.#slots.size >= this.#max) this.#pushOut()
+    this.#slots.set(key, { value, wasUsed: false })
+  }
+
+  delete(key: string): void {
+    const slot = this.#slots.get(key)
+    if (slot === undefined) return
+    this.#slots.delete(key)
+    this.#dispose(slot.value)
+  }
+
+  *values(): IterableIterator<Value> {
+    for (const { value } of this.#slots.values()) yield value
+  }
+
+  *entries(): IterableIterator<[string, Value]> {
+    for (const [key, { value }] of this.#slots) yield [key, value]
+  }
+
+  /** Ends with the first that was not used: at the latest with the one that it began with, whose mark is gone by then. */
+  #pushOut(): void {
+    for (const [key, slot] of this.#slots) {
+      this.#slots.delete(key)
+      if (!slot.wasUsed) {
+        this.#dispose(slot.value)
+        return
+      }
+      slot.wasUsed = false
+      this.#slots.set(key, slot)
+    }
+  }
+}
