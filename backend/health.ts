@@ -1,4 +1,5 @@
 import { Hono } from 'hono'
+import { HEALTH_STATEMENT } from '../tenancy/health-statement.ts'
 import { contextStatement } from './postgres/principal.ts'
 import type { Servers } from './postgres/servers.ts'
 import type { TenantVariables } from './request-contexts.ts'
@@ -11,7 +12,7 @@ export function healthApi(servers: Servers) {
     let database = 'ok'
     try {
       const { requests } = await servers.find(server)
-      await requests.run(principal.tenantId, [contextStatement(principal), { text: 'select 1', values: [] }])
+      await requests.run(principal.tenantId, [contextStatement(principal), { text: HEALTH_STATEMENT, values: [] }])
     } catch (fault) {
       c.get('log').warn({ err: fault, tenant_id: context.tenant_id }, 'the tenant database does not answer')
       database = 'unavailable'

@@ -9,6 +9,12 @@ const secretList = z
   .transform((value) => value.split(',').map((part) => part.trim()))
   .pipe(z.array(secret).min(1))
 
+/** `name@host`, or `Name <name@host>`; no line breaks, which would be headers. */
+const mailAddress = z
+  .string()
+  .max(320)
+  .regex(/^(?:[^<>\r\n@]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/, 'must be a mail address')
+
 const schema = z.object({
   AERODB_LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
   AERODB_CONTROL_PORT: port.default(8081),
@@ -34,6 +40,25 @@ const schema = z.object({
   /** Seconds between two isolation audits; 0 makes one only when it is asked for. */
   AERODB_ISOLATION_AUDIT_SECONDS: wholeNumber(0, 604_800).default(3_600),
   AERODB_WEBHOOK_ALLOW_PRIVATE: flag.default(false),
+  /** Gateways through which tenants are looked after; without them nothing is measured and no tenant's outage is told. */
+  AERODB_PROBE_URLS: urlList('http:', 'https:').optional(),
+  /** A tenant that nobody asks for is looked at once in so long. */
+  AERODB_PROBE_INTERVAL_MS: wholeNumber(500, 60_000).default(15_000),
+  AERODB_PROBE_TIMEOUT_MS: wholeNumber(100, 30_000).default(3_000),
+  /** A tenant that does not answer for longer is an alert. */
+  AERODB_ALERT_AFTER_SECONDS: wholeNumber(1, 3_600).default(60),
+  /** Mails alerts: `smtp://user:password@host:port` or `smtps://`; needs the two below. */
+  AERODB_SMTP_URL: url('smtp:', 'smtps:').optional(),
+  AERODB_ALERT_EMAIL_FROM: mailAddress.default('AeroDB <alerts@localhost>'),
+  AERODB_ALERT_EMAIL_TO: z
+    .string()
+    .transform((value) => value.split(',').map((part) => part.trim()))
+    .pipe(z.array(mailAddress).min(1).max(20))
+    .optional(),
+  /** Tells alerts to an Alertmanager, by its address without `/api/v2`. */
+  AERODB_ALERTMANAGER_URL: url('http:', 'https:').optional(),
+  /** Where the gateway's certificates lie, to tell before they run out. */
+  AERODB_GATEWAY_TLS_DIRECTORY: z.string().optional(),
 })
 
 export type ControlConfig = z.output<typeof schema> & DnsConfig

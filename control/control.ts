@@ -11,7 +11,9 @@ import { ServiceTokenCodec } from '../runtime/service-token.ts'
 import { DirectoryPublisher } from '../tenancy/directory-publisher.ts'
 import { type Isolation, loadPlanCatalogue } from '../tenancy/plan.ts'
 import { RequestContextCodec } from '../tenancy/request-context.ts'
+import { silenceRoutes } from './alerts/silence-routes.ts'
 import { makeApp } from './app/app.ts'
+import type { AppServices } from './app/environment.ts'
 import type { ControlConfig } from './config.ts'
 import { DirectoryPublication } from './directory/publication.ts'
 import { makeDnsKeeper, tenantsTableSource } from './dns/make-dns-keeper.ts'
@@ -29,9 +31,12 @@ import { migrateJobQueue, startJobQueue } from './reconciler/job-queue.ts'
 import { startDuties } from './reconciler/maintenance.ts'
 import { makeProcedureTable } from './reconciler/procedures.ts'
 import { Reconciler, type ReconcilerOptions } from './reconciler/reconciler.ts'
+import { maintenanceRoutes } from './sla/maintenance-routes.ts'
+import { slaRoutes } from './sla/sla-routes.ts'
 import { MeteringClient } from './stores/metering-client.ts'
 import { ensureOwnerKey } from './stores/platform-key-store.ts'
 import { makeRemoveFiles } from './stores/tenant-files.ts'
+import { startWatch } from './watch.ts'
 
 /** Operations, and jobs, that one process works on at once. */
 const CONCURRENCY = 8
@@ -176,42 +181,65 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     publish: publication.publish,
     log,
   })
+  const watch = startWatch(config, {
+    proberId: owner,
+    pool,
+    publish: publication.publish,
+    metering,
+    catalogue,
+    replicated: () =>
+      provisioning.shared.list().map(({ name, pool: server }) => ({
+        name,
+        tenantId: null,
+        withAdmin: (work) => work(server),
+      })),
+    clock,
+    log,
+    lifecycle,
+  })
+  const { prober } = watch
+  if (prober !== undefined) provisioning.sleep.alsoAsk((tenantId, withinMs) => prober.wasAsked(tenantId, withinMs))
   const duties = startDuties(
-    listDuties({
-      config,
-      pool,
-      publish: publication.publish,
-      metering,
-      catalogue,
-      sleep: provisioning.sleep,
-      compute: provisioning.compute,
-      spares: provisioning.spares,
-      audits,
-    }),
+    [
+      ...watch.duties,
+      ...listDuties({
+        config,
+        pool,
+        publish: publication.publish,
+        metering,
+        catalogue,
+        sleep: provisioning.sleep,
+        compute: provisioning.compute,
+        spares: provisioning.spares,
+        audits,
+      }),
+    ],
     log,
   )
   lifecycle.onStop('duties', () => duties.stop())
 
-  const app = makeApp(
-    {
-      pool,
-      publish: publication.publish,
-      reconciler,
-      sealer,
-      catalogue,
-      metering,
-      takeSpare: async (change, isolation) => provisioning.provisioners[isolation]?.takeSpare?.(change),
-      isolations: Object.keys(provisioning.provisioners) as Isolation[],
-      wake: (tenantId) => provisioning.sleep.wake(tenantId),
-      tokens,
-      contexts: new RequestContextCodec(config.AERODB_INTERNAL_SECRET),
-      backendUrls: config.AERODB_BACKEND_URLS ?? [],
-      allowPrivateAddresses: config.AERODB_WEBHOOK_ALLOW_PRIVATE,
-      domain: config.AERODB_DOMAIN,
-      clock,
-    },
-    log,
-    [isolationAuditRoutes(audits, new ReportSigner(config.AERODB_INTERNAL_SECRET), pool)],
-  )
+  const services: AppServices = {
+    pool,
+    publish: publication.publish,
+    reconciler,
+    sealer,
+    catalogue,
+    metering,
+    takeSpare: async (change, isolation) => provisioning.provisioners[isolation]?.takeSpare?.(change),
+    isolations: Object.keys(provisioning.provisioners) as Isolation[],
+    wake: (tenantId) => provisioning.sleep.wake(tenantId),
+    tokens,
+    contexts: new RequestContextCodec(config.AERODB_INTERNAL_SECRET),
+    backendUrls: config.AERODB_BACKEND_URLS ?? [],
+    allowPrivateAddresses: config.AERODB_WEBHOOK_ALLOW_PRIVATE,
+    domain: config.AERODB_DOMAIN,
+    clock,
+  }
+  const app = makeApp(services, log, [
+    isolationAuditRoutes(audits, new ReportSigner(config.AERODB_INTERNAL_SECRET), pool),
+    slaRoutes(services),
+    maintenanceRoutes(services),
+    silenceRoutes(services),
+  ])
   return { url: await listenOnLoopback(app.fetch, config.AERODB_CONTROL_PORT, lifecycle), sleep: provisioning.sleep }
 }

@@ -263,6 +263,7 @@ export class Platform {
       AERODB_CONTROL_PORT: String(ports.control),
       AERODB_METERING_PORT: String(ports.metering),
       AERODB_BACKEND_PORT: String(ports.backend),
+      AERODB_PROBE_URLS: `http://127.0.0.1:${ports.gateway}`,
       AERODB_CONTROL_URL: `http://127.0.0.1:${ports.control}`,
       AERODB_METERING_URL: `http://127.0.0.1:${ports.metering}`,
       AERODB_BACKEND_URLS: `http://127.0.0.1:${ports.backend}`,

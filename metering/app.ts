@@ -70,6 +70,22 @@ export function makeApp(options: AppOptions): Hono<{ Variables: ServiceVariables
       'Content-Disposition': `attachment; filename="${name}"`,
     })
   })
+  app.get('/internal/v1/quota-use', async (c) => {
+    const text = c.req.query('month')
+    const month = text === undefined ? monthOf(clock.nowMs()) : parseMonth(text)
+    const page = pageQuery.safeParse(c.req.query())
+    if (!page.success) throw new Problem(400, 'invalid_query', { detail: 'limit must be from 1 to 1000.' })
+    const { after, limit } = page.data
+    const tenants = await usage.readQuotaUse(month, after, limit)
+    return c.json({
+      data: tenants.map((tenant) => ({
+        tenant_id: tenant.tenantId,
+        api_requests: tenant.requests,
+        peak_connections: tenant.peakConnections,
+      })),
+      next_after: tenants.length === limit ? (tenants.at(-1)?.tenantId ?? null) : null,
+    })
+  })
   app.get('/internal/v1/storage', async (c) => {
     const page = pageQuery.safeParse(c.req.query())
     if (!page.success) throw new Problem(400, 'invalid_query', { detail: 'limit must be from 1 to 1000.' })

@@ -124,6 +124,25 @@ export class UsageStore {
     return rows.map((row) => ({ atMs: row.at.getTime(), value: Number(row.value) }))
   }
 
+  /** What bounds by quota hold of each tenant's month, by tenant id: its requests, and the most connections at once. */
+  async readQuotaUse(month: Month, after: string, limit: number): Promise<QuotaUse[]> {
+    const { rows } = await this.#pool.query<{ tenant_id: string; requests: string; peak: string }>(
+      `select tenant_id, sum(requests)::text as requests, max(peak)::text as peak from (
+         select tenant_id, requests, 0 as peak from metering.daily_totals
+         where tenant_id > $1 and day >= $2::date and day < $3::date
+         union all
+         select tenant_id, 0, peak from metering.gauge_daily
+         where tenant_id > $1 and day >= $2::date and day < $3::date and meter = 'realtime_connections') used
+       group by tenant_id order by tenant_id limit $4`,
+      [after, dayText(month.startMs), dayText(month.endMs), limit],
+    )
+    return rows.map((row) => ({
+      tenantId: row.tenant_id,
+      requests: Number(row.requests),
+      peakConnections: Number(row.peak),
+    }))
+  }
+
   /** What each tenant stores now, by tenant id. */
   async readStorage(after: string, limit: number): Promise<TenantStorage[]> {
     const { rows } = await this.#pool.query<{ tenant_id: string; documents: string; files: string; at: Date }>(
@@ -142,6 +161,7 @@ export class UsageStore {
   }
 }
 
+export type QuotaUse = { tenantId: string; requests: number; peakConnections: number }
 export type TenantStorage = { tenantId: string; documentsBytes: number; filesBytes: number; sampledAt: Date }
 
 function dayText(ms: number): string {

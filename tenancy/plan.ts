@@ -40,8 +40,18 @@ const planSchema = z.strictObject({
   isolations: z.array(z.enum(ISOLATIONS)).min(1),
   /** Days for which a deleted tenant's data is kept. */
   retention_days: z.number().int().nonnegative(),
-  /** Promised uptime as a fraction, or `null` for best effort; and the downtime allowed in a month. */
-  sla: z.strictObject({ uptime: z.number().min(0).max(1).nullable(), downtime_seconds_per_month: limit }),
+  /**
+   * Promised uptime as a fraction, or `null` for best effort; the downtime allowed in a month where that is what is promised
+   * (else it follows from the fraction); and what is given back of the month's fees once the uptime is `below` a step.
+   */
+  sla: z.strictObject({
+    uptime: z.number().min(0).max(1).nullable(),
+    downtime_seconds_per_month: limit,
+    credits: z
+      .array(z.strictObject({ below: z.number().min(0).max(1), percent: z.number().min(0).max(100) }))
+      .max(10)
+      .optional(),
+  }),
   base_fee_micros: z.number().int().nonnegative(),
   isolation_surcharge_micros: z.partialRecord(z.enum(ISOLATIONS), z.number().int().nonnegative()),
   /** What a month costs at least; fees and usage count towards it. */

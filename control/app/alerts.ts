@@ -14,6 +14,8 @@ const alertSchema = z
     severity: z.enum(ALERT_SEVERITIES),
     tenant_id: z.string().nullable(),
     detail: z.string(),
+    group: z.string().openapi({ description: 'Alerts of one cause share it, and are told together.' }),
+    attributes: z.record(z.string(), z.unknown()).openapi({ description: 'Facts behind the detail, for programs.' }),
     status: z.enum(['open', 'resolved']),
     opened_at: timestampSchema,
     last_seen_at: timestampSchema,
@@ -30,6 +32,7 @@ const listRoute = createRoute({
     query: pageQuerySchema.extend({
       status: z.enum(['open', 'resolved']).optional(),
       tenant_id: z.string().max(64).optional(),
+      kind: z.string().max(64).optional(),
     }),
   },
   responses: { 200: json(listOf(alertSchema), 'A page of alerts.'), ...problems(400, 401, 404) },
@@ -39,10 +42,11 @@ const listRoute = createRoute({
 export function alertRoutes(services: AppServices) {
   const app = new OpenAPIHono<AppEnv>({ defaultHook: validationHook })
   app.openapi({ ...listRoute, middleware: allow('alerts', 'see') }, async (c) => {
-    const { limit, cursor, status, tenant_id } = c.req.valid('query')
+    const { limit, cursor, status, tenant_id, kind } = c.req.valid('query')
     const rows = await listAlerts(services.pool, {
       isOpen: status === undefined ? undefined : status === 'open',
       tenantId: tenant_id,
+      kind,
       before: decodeCursor('alerts', cursor),
       limit: limit + 1,
     })
@@ -61,6 +65,8 @@ function renderAlert(row: AlertRow) {
     severity: row.severity,
     tenant_id: row.tenant_id,
     detail: row.detail,
+    group: row.group_key,
+    attributes: row.attributes,
     status: row.resolved_at === null ? ('open' as const) : ('resolved' as const),
     opened_at: row.opened_at.toISOString(),
     last_seen_at: row.last_seen_at.toISOString(),

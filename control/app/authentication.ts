@@ -44,7 +44,9 @@ export const ACCESS = {
   backends: { see: ['owner', 'operator', 'viewer'], act: ['owner', 'operator'] },
   webhooks: { see: ['owner', 'operator', 'viewer'], act: ['owner', 'operator'] },
   accessGrants: { see: ['owner', 'operator', 'viewer'], act: ['owner', 'operator'] },
-  alerts: { see: ['owner', 'operator', 'viewer'], act: [] },
+  alerts: { see: ['owner', 'operator', 'viewer'], act: ['owner', 'operator'] },
+  sla: { see: ['owner', 'operator', 'billing', 'viewer'], act: [] },
+  maintenance: { see: ['owner', 'operator', 'billing', 'viewer'], act: ['owner', 'operator'] },
 } as const satisfies Record<string, Access>
 export type Area = keyof typeof ACCESS
 

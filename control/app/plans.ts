@@ -10,7 +10,14 @@ const planSchema = z
     quotas: quotasSchema,
     isolations: z.array(z.enum(ISOLATIONS)),
     retention_days: z.number().int(),
-    sla: z.object({ uptime: z.number().nullable(), downtime_seconds_per_month: z.number().nullable() }),
+    sla: z.object({
+      uptime: z.number().nullable(),
+      downtime_seconds_per_month: z.number().nullable(),
+      credits: z
+        .array(z.object({ below: z.number(), percent: z.number() }))
+        .optional()
+        .openapi({ description: "What is given back of the month's fees once the uptime is below a step." }),
+    }),
     base_fee_micros: z.number().int(),
     isolation_surcharge_micros: z.partialRecord(z.enum(ISOLATIONS), z.number().int()),
     minimum_micros: z.number().int().optional(),

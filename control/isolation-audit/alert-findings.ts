@@ -1,4 +1,4 @@
-import { openAlert, resolveAlert } from '../stores/alert-store.ts'
+import { openAlert, resolveOthers } from '../stores/alert-store.ts'
 import type { Change } from '../stores/change.ts'
 import type { Finding } from './finding.ts'
 import type { IsolationReport } from './report.ts'
@@ -26,11 +26,7 @@ export async function alertOfFindings(change: Change, report: IsolationReport): 
       })
     }
   }
-  const open = await change.tx.query<{ fingerprint: string }>(
-    'select fingerprint from control.alerts where kind = $1 and resolved_at is null and fingerprint <> all ($2)',
-    [KIND, [...seen]],
-  )
-  for (const { fingerprint } of open.rows) await resolveAlert(change, fingerprint)
+  await resolveOthers(change, KIND, [...seen])
 }
 
 function fingerprintOf({ code, server, object }: Finding): string {

@@ -1,10 +1,9 @@
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import { effectiveQuotas, type PlanCatalogue } from '../../tenancy/plan.ts'
-import { openAlert, resolveAlert } from '../stores/alert-store.ts'
-import { type Change, makeChange, type PublishTouched } from '../stores/change.ts'
+import { makeChange, type PublishTouched } from '../stores/change.ts'
 import type { MeteringClient, StoragePage } from '../stores/metering-client.ts'
 import { judgeStorage } from '../stores/storage-flags.ts'
-import { lockTenant, type TenantRow, updateTenant } from '../stores/tenant-store.ts'
+import { lockTenant, updateTenant } from '../stores/tenant-store.ts'
 
 const PAGE = 500
 
@@ -59,22 +58,7 @@ async function updateFlags(pool: PostgresPool, publish: PublishTouched, catalogu
     const row = await lockTenant(change, tenantId)
     if (row === undefined || row.status === 'deleting' || row.status === 'deleted' || row.status === 'failed') return
     const flags = judgeStorage(row, effectiveQuotas(catalogue.find(row.plan) ?? catalogue.defaultPlan, row.quotas))
-    if (flags.storage_exceeded !== row.storage_exceeded || flags.file_storage_exceeded !== row.file_storage_exceeded) {
+    if (flags.storage_exceeded !== row.storage_exceeded || flags.file_storage_exceeded !== row.file_storage_exceeded)
       await updateTenant(change, tenantId, flags)
-      await tellOf(change, row, 'storage', flags.storage_exceeded)
-      await tellOf(change, row, 'file_storage', flags.file_storage_exceeded)
-    }
-  })
-}
-
-async function tellOf(change: Change, row: TenantRow, resource: string, isExceeded: boolean): Promise<void> {
-  const fingerprint = `quota_exceeded:${resource}:${row.tenant_id}`
-  if (!isExceeded) return resolveAlert(change, fingerprint)
-  await openAlert(change, {
-    fingerprint,
-    kind: 'quota_exceeded',
-    severity: 'info',
-    tenantId: row.tenant_id,
-    detail: `The ${resource} quota of ${row.name} is used up: its writes are refused.`,
   })
 }

@@ -13,6 +13,12 @@ const storagePageSchema = z.object({
 })
 export type StoragePage = z.output<typeof storagePageSchema>
 
+const quotaUsePageSchema = z.object({
+  data: z.array(z.object({ tenant_id: z.string(), api_requests: z.number(), peak_connections: z.number() })),
+  next_after: z.string().nullable(),
+})
+export type QuotaUsePage = z.output<typeof quotaUsePageSchema>
+
 /** Statuses by which metering refuses what a caller of ours asked; every other one is between it and us. */
 const REFUSALS: readonly number[] = [400, 404, 406, 409, 422]
 const refusalSchema = z.object({
@@ -51,6 +57,12 @@ export class MeteringClient {
   async readStorage(after: string | null, limit: number): Promise<StoragePage> {
     const query = new URLSearchParams({ limit: String(limit), ...(after === null ? {} : { after }) })
     return storagePageSchema.parse(await this.#get(`/internal/v1/storage?${query}`))
+  }
+
+  /** What bounds by quota hold of tenants' month, in order of their ids. */
+  async readQuotaUse(month: string, after: string, limit: number): Promise<QuotaUsePage> {
+    const query = new URLSearchParams({ month, after, limit: String(limit) })
+    return quotaUsePageSchema.parse(await this.#get(`/internal/v1/quota-use?${query}`))
   }
 
   /**

@@ -62,6 +62,15 @@ export async function startTestControl(options: {
     AERODB_PAUSE_AFTER_SECONDS: 0,
     AERODB_KEEP_TENANT_SERVERS: false,
     AERODB_WEBHOOK_ALLOW_PRIVATE: false,
+    AERODB_PROBE_URLS: undefined,
+    AERODB_PROBE_INTERVAL_MS: 15_000,
+    AERODB_PROBE_TIMEOUT_MS: 3_000,
+    AERODB_ALERT_AFTER_SECONDS: 60,
+    AERODB_SMTP_URL: undefined,
+    AERODB_ALERT_EMAIL_FROM: 'AeroDB <alerts@aerodb.test>',
+    AERODB_ALERT_EMAIL_TO: undefined,
+    AERODB_ALERTMANAGER_URL: undefined,
+    AERODB_GATEWAY_TLS_DIRECTORY: undefined,
     ...options.overrides,
   }
   const started = await startControl(config, { log, lifecycle, ...options.dependencies })

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../../runtime/log.ts'
 import type { PostgresPool } from '../../../runtime/postgres-pool.ts'
+import { HEALTH_STATEMENT } from '../../../tenancy/health-statement.ts'
 import type { TenantStatus } from '../../../tenancy/tenant.ts'
 import { Slots } from '../../slots.ts'
 import { makeChange, type PublishTouched } from '../../stores/change.ts'
@@ -25,12 +26,21 @@ export class TenantSleep {
   readonly #log: Logger
   readonly #wakes = new Slots(CONCURRENT_WAKES)
   readonly #lastSeenMs = new Map<string, number>()
+  #wasAsked: (tenantId: string, withinMs: number) => boolean = () => false
 
   constructor(options: { pool: PostgresPool; publish: PublishTouched; servers: OwnServers; log: Logger }) {
     this.#pool = options.pool
     this.#publish = options.publish
     this.#servers = options.servers
     this.#log = options.log
+  }
+
+  /**
+   * Also believes what gateways tell of a tenant's requests: in the server itself a health check, which does not count, hides
+   * the request before it.
+   */
+  alsoAsk(wasAsked: (tenantId: string, withinMs: number) => boolean): void {
+    this.#wasAsked = wasAsked
   }
 
   /** Wakes a paused tenant; resolves with its status when that is what it is, `undefined` for an unknown one. */
@@ -84,12 +94,13 @@ export class TenantSleep {
 
   /** Whether a backend's connection did anything in the last `withinMs`; those that only listen do not count. */
   async #isActive(tenantId: string, withinMs: number): Promise<boolean> {
+    if (this.#wasAsked(tenantId, withinMs)) return true
     return this.#servers.withAdmin(tenantId, async (client) => {
       const result = await client.query(
         `select 1 from pg_stat_activity
          where usename in ('aerodb_request', 'aerodb_ddl') and application_name not like '%-listener'
-           and (state <> 'idle' or state_change > now() - make_interval(secs => $1)) limit 1`,
-        [withinMs / 1_000],
+           and (state <> 'idle' or (state_change > now() - make_interval(secs => $1) and query <> $2)) limit 1`,
+        [withinMs / 1_000, HEALTH_STATEMENT],
       )
       return result.rowCount === 1
     })
