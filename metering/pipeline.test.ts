@@ -41,6 +41,7 @@ test('what is written to the spool is in the usage document, and the spool is em
   const document = await buildUsageDocument(pipeline.usage, 'ten_a', monthOf(now), now)
   expect(document.resources.api_requests).toEqual({
     total: 991,
+    billable: 991,
     by_status: { '200': 990, '201': 1 },
     by_endpoint: [
       { method: 'GET', endpoint: '/rest/v1/todos', status: 200, count: 990 },

@@ -131,9 +131,19 @@ test('a context that is missing or empty shows nothing', async () => {
 
 test('no login of the request path owns, bypasses or is a superuser; nothing is granted to PUBLIC; no SECURITY DEFINER', async () => {
   const roles = await admin.query(
-    `select rolname from pg_roles where (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication and rolname <> 'aerodb_replication') and rolname ~ '^(aerodb_|t_)'`,
+    `select rolname from pg_roles where (rolsuper or rolbypassrls or rolcreaterole or rolcreatedb or rolreplication and rolname <> 'aerodb_replication') and rolname ~ '^(aerodb_|t_)' and rolname <> 'aerodb_mover'`,
   )
   expect(roles.rows).toEqual([])
+  // The one that passes row level security is in no request's path: no password opens it, nobody may become it, and it
+  // has rights on a tenant's tables only while that tenant is being moved.
+  const mover = await admin.query(
+    `select rolsuper or rolcreaterole or rolcreatedb or rolreplication as has_more, rolpassword is not null as has_password,
+       (select count(*)::int from pg_auth_members where roleid = role.oid or member = role.oid) as members,
+       (select count(*)::int from pg_class c join pg_namespace n on n.oid = c.relnamespace, aclexplode(c.relacl) a
+        where a.grantee = role.oid and n.nspname ~ '^t_') as tables
+     from pg_authid role where rolname = 'aerodb_mover'`,
+  )
+  expect(mover.rows).toEqual([{ has_more: false, has_password: false, members: 0, tables: 0 }])
   const owned = await admin.query(
     `select c.relname from pg_class c join pg_roles r on r.oid = c.relowner where r.rolname = 'aerodb_request' or r.rolname ~ '^t_'`,
   )
