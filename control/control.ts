@@ -32,6 +32,7 @@ import { startDuties } from './reconciler/maintenance.ts'
 import { makeProcedureTable } from './reconciler/procedures.ts'
 import { Reconciler, type ReconcilerOptions } from './reconciler/reconciler.ts'
 import { maintenanceRoutes } from './sla/maintenance-routes.ts'
+import { metricsRoutes } from './sla/metrics-route.ts'
 import { slaRoutes } from './sla/sla-routes.ts'
 import { MeteringClient } from './stores/metering-client.ts'
 import { ensureOwnerKey } from './stores/platform-key-store.ts'
@@ -238,6 +239,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
   const app = makeApp(services, log, [
     isolationAuditRoutes(audits, new ReportSigner(config.AERODB_INTERNAL_SECRET), pool),
     slaRoutes(services),
+    metricsRoutes(watch.metrics),
     maintenanceRoutes(services),
     silenceRoutes(services),
   ])

@@ -87,12 +87,15 @@ export class Prober {
     return this.#options.clock.nowMs() - askedMs < withinMs
   }
 
+  /** From here on what is not seen well counts: time before is nobody's. */
   start(): void {
+    this.#lastTickMs = this.#options.clock.nowMs()
+    this.#observingSinceMs = this.#lastTickMs
     this.#timer = setInterval(() => this.tick(), TICK_MS)
     this.#loops = [this.#repeat(1_000, () => this.persist()), this.#repeat(5_000, () => this.refresh())]
   }
 
-  /** Stops looking, tells what is untold and gives its tenants to the others. */
+  /** Stops looking (also one that never began), tells what is untold and gives its tenants to the others. */
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     this.#stopping.abort()
@@ -137,9 +140,10 @@ export class Prober {
     if (sinceMs > STALL_MS || sinceMs < 0) this.#observingSinceMs = nowMs
     const [first, last] = [Math.floor(this.#lastTickMs / TICK_MS), Math.floor(nowMs / TICK_MS)]
     this.#lastTickMs = nowMs
-    for (const tenant of this.#extra) {
+    // Of the line as it is now: who goes to its end would otherwise come up again, for ever.
+    for (const tenant of [...this.#extra]) {
       if (this.#underWay.size >= MAX_EXTRA_LOOKS) break
-      if (tenant.nextLookMs === undefined || tenant.nextLookMs > nowMs) continue
+      if (tenant.isBeingLookedAt || tenant.nextLookMs === undefined || tenant.nextLookMs > nowMs) continue
       // To the end of the line.
       this.#extra.delete(tenant)
       this.#extra.add(tenant)

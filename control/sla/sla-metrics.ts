@@ -4,7 +4,7 @@ import { ALERT_SEVERITIES } from '../stores/alert-store.ts'
 import type { Finding } from './probe.ts'
 
 /**
- * What monitoring reads at control's `/metrics`. Labels are bounded: never a tenant. What every replica would say alike (open
+ * What monitoring reads at control's `/v1/metrics`. Labels are bounded: never a tenant. What every replica would say alike (open
  * incidents and alerts) is read from the tables when somebody asks.
  */
 export class SlaMetrics {

@@ -1,10 +1,11 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import type { Clock } from '../../runtime/clock.ts'
 import type { Lifecycle } from '../../runtime/lifecycle.ts'
 import type { Logger } from '../../runtime/log.ts'
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import { connectRedis } from '../../runtime/redis.ts'
 import { parseTenantSignals, SIGNALS_CHANNEL } from '../../tenancy/tenant-signals.ts'
-import { makeProbe } from './probe.ts'
+import { makeProbe, type Probe } from './probe.ts'
 import { Prober } from './prober.ts'
 import type { SlaMetrics } from './sla-metrics.ts'
 
@@ -15,6 +16,10 @@ export type ProberConfig = {
   AERODB_PROBE_INTERVAL_MS: number
   AERODB_PROBE_TIMEOUT_MS: number
 }
+
+/** Control begins to serve before the gateways in front of it do: for so long their silence is no tenant's outage. */
+const GATEWAY_PATIENCE_MS = 15_000
+const GATEWAY_RETRY_MS = 100
 
 /** Starts to look after tenants, and to listen to what gateways tell of them. With Redis away all are looked at. */
 export function startProber(
@@ -46,8 +51,15 @@ export function startProber(
     onPassedOver: () => metrics.passedOver(),
   })
   metrics.follow(prober)
-  prober.start()
-  lifecycle.onStop('prober', () => prober.stop())
+  const stopping = new AbortController()
+  const begun = whenGatewaysAnswer(probe, stopping.signal).then(() => {
+    if (!stopping.signal.aborted) prober.start()
+  })
+  lifecycle.onStop('prober', async () => {
+    stopping.abort()
+    await begun
+    await prober.stop()
+  })
   const subscriber = connectRedis({
     urls: config.AERODB_REDIS_URL,
     connectionName: 'aerodb-control-signals',
@@ -65,4 +77,14 @@ export function startProber(
   })
   subscriber.subscribe(SIGNALS_CHANNEL).catch((fault: Error) => log.debug({ err: fault }, 'not listening to gateways'))
   return prober
+}
+
+/** Resolves when a gateway answers for the platform's own host, or when that has taken too long to be a start. */
+async function whenGatewaysAnswer(probe: Probe, signal: AbortSignal): Promise<void> {
+  const deadlineMs = performance.now() + GATEWAY_PATIENCE_MS
+  while (!signal.aborted && performance.now() < deadlineMs) {
+    const finding = await probe({ name: 'control', isRegistered: true }, { isFresh: true })
+    if (finding.kind !== 'down' || finding.cause !== 'gateway') return
+    await sleep(GATEWAY_RETRY_MS, undefined, { signal }).catch(() => {})
+  }
 }

@@ -1,14 +1,46 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { SMTPServer } from 'smtp-server'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { TestPlatform } from '../support/platform.ts'
 
+const ALERT_AFTER_SECONDS = 2
+
 describe('the SLA of a running platform', () => {
   let platform: TestPlatform
+  const mails: string[] = []
+  const mailServer = new SMTPServer({
+    authOptional: true,
+    disabledCommands: ['STARTTLS'],
+    onData(stream, _session, done) {
+      let mail = ''
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        mail += text
+      })
+      stream.on('end', () => {
+        mails.push(mail)
+        done()
+      })
+    },
+  })
+
   beforeAll(async () => {
-    platform = await TestPlatform.start()
+    await new Promise<void>((resolve) => mailServer.listen(0, '127.0.0.1', resolve))
+    const { port } = mailServer.server.address() as AddressInfo
+    platform = await TestPlatform.start({
+      env: {
+        AERODB_WEBHOOK_ALLOW_PRIVATE: '1',
+        AERODB_PROBE_INTERVAL_MS: '500',
+        AERODB_ALERT_AFTER_SECONDS: String(ALERT_AFTER_SECONDS),
+        AERODB_SMTP_URL: `smtp://127.0.0.1:${port}`,
+        AERODB_ALERT_EMAIL_TO: 'oncall@aerodb.example',
+      },
+    })
   })
   afterAll(async () => {
     await platform?.close()
+    await new Promise<void>((resolve) => mailServer.close(resolve))
   })
 
   test("a tenant's uptime is measured from its first seconds, and answered by month", async () => {
@@ -34,6 +66,8 @@ describe('the SLA of a running platform', () => {
     expect(window.status).toBe(201)
     const windows = await platform.control('/v1/maintenance-windows')
     expect(windows.json.data).toContainEqual(expect.objectContaining({ window_id: window.json.window_id }))
+    const over = await platform.control(`/v1/maintenance-windows/${window.json.window_id}`, { method: 'DELETE' })
+    expect(over.status).toBe(204)
 
     const matcher = { kind: 'tenant_unreachable' }
     const silence = await platform.control('/v1/silences', { body: { matcher, ends_at, reason: 'known' } })
@@ -43,4 +77,76 @@ describe('the SLA of a running platform', () => {
     const nothing = await platform.control('/v1/silences', { body: { matcher: {}, ends_at, reason: 'all' } })
     expect(nothing.status).toBe(400)
   })
+
+  test('an outage is measured, told by mail and webhook when it lasts, and told again when it is over', async () => {
+    const events: { type: string; data: { tenant_id: string; detail: string } }[] = []
+    const receiver = await listen((body) => void events.push(JSON.parse(body)))
+    const upstream = await listen()
+    const tenant = await registerTenant(upstream.url)
+    const hook = { url: receiver.url, events: ['alert.opened', 'alert.resolved'] }
+    expect((await platform.control('/v1/webhooks', { body: hook })).status).toBe(201)
+    const report = async () => (await platform.control(`/v1/tenants/${tenant}/sla`)).json
+    await expect.poll(async () => (await report()).measured_seconds, soon).toBeGreaterThan(0)
+
+    await upstream.close()
+    const of = (type: string) => events.filter((event) => event.type === type && event.data.tenant_id === tenant)
+    await expect.poll(() => of('alert.opened').length, soon).toBe(1)
+    const open = await platform.control(`/v1/alerts?status=open&tenant_id=${tenant}`)
+    expect(open.json.data).toMatchObject([{ kind: 'tenant_unreachable', severity: 'critical', tenant_id: tenant }])
+    expect((await report()).incidents).toMatchObject([{ cause: 'backend', ended_at: null }])
+
+    const again = await listen(undefined, Number(new URL(upstream.url).port))
+    await expect.poll(() => of('alert.resolved').length, soon).toBe(1)
+    const after = await report()
+    expect(after.incidents).toMatchObject([{ cause: 'backend', ended_at: expect.any(String) }])
+    expect(after.downtime_seconds).toBeGreaterThanOrEqual(ALERT_AFTER_SECONDS)
+    expect(after.uptime).toBeLessThan(1)
+    expect(after.downtime_seconds).toBe(after.incidents[0].downtime_seconds)
+    expect((await platform.control(`/v1/alerts?status=open&tenant_id=${tenant}`)).json.data).toEqual([])
+    const told = () => mails.filter((mail) => mail.includes('elsewhere') && mail.includes('oncall@aerodb.example'))
+    await expect.poll(() => told().length, soon).toBe(2)
+    expect(of('alert.opened')).toHaveLength(1)
+
+    const metrics = await platform.control('/v1/metrics')
+    expect(metrics.text).toMatch(/^aerodb_incidents_open 0$/m)
+    expect(metrics.text).not.toContain(tenant)
+    expect((await platform.call('control', '/v1/metrics')).status).toBe(401)
+    await again.close()
+    await receiver.close()
+  })
+
+  async function registerTenant(url: string): Promise<string> {
+    const backend = await platform.control('/v1/backends', { body: { name: 'elsewhere', url } })
+    expect(backend.status).toBe(201)
+    const tenant = await platform.createTenant('elsewhere', { plan: 'pro', backend: 'elsewhere' })
+    return tenant.tenant_id
+  }
 })
+
+const soon = { timeout: 25_000, interval: 100 }
+
+/** An HTTP server that answers everything with 200 and hands on what it is sent. */
+async function listen(
+  onBody: (body: string) => void = () => {},
+  port = 0,
+): Promise<{ url: string; close: () => Promise<void> }> {
+  const server = createServer((request, response) => {
+    let body = ''
+    request.setEncoding('utf8').on('data', (text: string) => {
+      body += text
+    })
+    request.on('end', () => {
+      if (body !== '') onBody(body)
+      response.end('{}')
+    })
+  })
+  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    close: async () => {
+      const closed = new Promise<void>((resolve) => server.close(() => resolve()))
+      server.closeAllConnections()
+      await closed
+    },
+  }
+}
