@@ -85,7 +85,7 @@ describe('the SLA of a running platform', () => {
     const tenant = await registerTenant(upstream.url)
     const hook = { url: receiver.url, events: ['alert.opened', 'alert.resolved'] }
     expect((await platform.control('/v1/webhooks', { body: hook })).status).toBe(201)
-    const report = async () => (await platform.control(`/v1/tenants/${tenant}/sla`)).json
+    const report = () => readReport(tenant)
     await expect.poll(async () => (await report()).measured_seconds, soon).toBeGreaterThan(0)
 
     await upstream.close()
@@ -114,6 +114,20 @@ describe('the SLA of a running platform', () => {
     await again.close()
     await receiver.close()
   })
+
+  test('a restart of the platform is no outage of its tenants', async () => {
+    const tenant = await platform.createTenant('restarted', { plan: 'pro' })
+    await expect.poll(async () => (await readReport(tenant.tenant_id)).measured_seconds, soon).toBeGreaterThan(0)
+    await platform.stop()
+    await platform.up()
+    const before = (await readReport(tenant.tenant_id)).measured_seconds
+    await expect.poll(async () => (await readReport(tenant.tenant_id)).measured_seconds, soon).toBeGreaterThan(before)
+    expect((await readReport(tenant.tenant_id)).incidents).toEqual([])
+  })
+
+  async function readReport(tenantId: string) {
+    return (await platform.control(`/v1/tenants/${tenantId}/sla`)).json
+  }
 
   async function registerTenant(url: string): Promise<string> {
     const backend = await platform.control('/v1/backends', { body: { name: 'elsewhere', url } })
