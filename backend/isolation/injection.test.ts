@@ -209,3 +209,10 @@ test('a zero byte is refused wherever it could end SQL text', async () => {
   })
   expect(made.status).toBe(400)
 })
+
+test('half a surrogate pair is refused, not stored as another text', async () => {
+  const made = await backend.call(acme, '/schema/v1/collections', {
+    body: { name: 'half', columns: [{ name: 'a', type: 'text', default: '\ud800' }] },
+  })
+  expect([made.status, made.json]).toMatchObject([400, { code: 'malformed_unicode' }])
+})
