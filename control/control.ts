@@ -23,6 +23,7 @@ import { auditIsolation } from './isolation-audit/audit-isolation.ts'
 import { IsolationAudits } from './isolation-audit/isolation-audits.ts'
 import { ReportSigner } from './isolation-audit/report-signature.ts'
 import { isolationAuditRoutes } from './isolation-audit/routes.ts'
+import type { MoveOptions } from './moving/ends.ts'
 import { makeMoveProcedure } from './moving/move-procedure.ts'
 import { WebhookSender } from './outreach/webhook-sender.ts'
 import type { TenantSleep } from './provisioners/own-server/sleep.ts'
@@ -51,6 +52,8 @@ export type ControlDependencies = {
   clock?: Clock
   afterStep?: ReconcilerOptions['afterStep']
   leaseSeconds?: number
+  /** How long a moved tenant's old server is kept. */
+  moveGraceMs?: number
 }
 
 export type StartedControl = { url: string; sleep: TenantSleep }
@@ -116,21 +119,19 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     tokens: new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET),
     clock: systemClock,
   })
+  const moves: MoveOptions = {
+    pool,
+    publish: publication.publish,
+    provisioners: provisioning.provisioners,
+    sealer,
+    log,
+    ...(dependencies.moveGraceMs === undefined ? {} : { graceMs: dependencies.moveGraceMs }),
+    at: (point) => dependencies.afterStep?.(`move:${point}`),
+  }
   const reconciler = new Reconciler({
     pool,
     publish: publication.publish,
-    procedures: makeProcedureTable(
-      provisioning.provisioners,
-      catalogue,
-      removeFiles,
-      makeMoveProcedure({
-        pool,
-        publish: publication.publish,
-        provisioners: provisioning.provisioners,
-        sealer,
-        log,
-      }),
-    ),
+    procedures: makeProcedureTable(provisioning.provisioners, catalogue, removeFiles, makeMoveProcedure(moves)),
     owner,
     concurrency: CONCURRENCY,
     // A name that does not resolve yet never fails what made it: the keeper goes on trying.
@@ -213,6 +214,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
         compute: provisioning.compute,
         spares: provisioning.spares,
         audits,
+        moves,
       }),
     ],
     log,

@@ -2,6 +2,8 @@ import type { PostgresPool } from '../runtime/postgres-pool.ts'
 import type { PlanCatalogue } from '../tenancy/plan.ts'
 import type { ControlConfig } from './config.ts'
 import type { IsolationAudits } from './isolation-audit/isolation-audits.ts'
+import type { MoveOptions } from './moving/ends.ts'
+import { clearLeftovers } from './moving/leftovers.ts'
 import type { ComputeMeter } from './provisioners/compute-meter.ts'
 import type { TenantSleep } from './provisioners/own-server/sleep.ts'
 import type { SpareRoles } from './provisioners/spare-roles.ts'
@@ -26,8 +28,9 @@ export function listDuties(parts: {
   compute: ComputeMeter
   spares: SpareRoles
   audits: IsolationAudits
+  moves: MoveOptions
 }): Duty[] {
-  const { config, pool, publish, metering, catalogue, sleep, compute, spares, audits } = parts
+  const { config, pool, publish, metering, catalogue, sleep, compute, spares, audits, moves } = parts
   const duties: Duty[] = [
     { name: 'requeue abandoned operations', everyMs: 1_000, run: () => requeueAbandoned(pool) },
     { name: 'requeue webhook deliveries', everyMs: 10_000, run: () => requeueDeliveries(pool) },
@@ -42,6 +45,7 @@ export function listDuties(parts: {
     { name: 'measure running servers', everyMs: 1_000, run: () => compute.measureDue() },
     { name: 'tell running time', everyMs: 1_000, run: () => tellComputeFacts(pool, metering) },
     { name: 'follow spending', everyMs: 5_000, run: () => followSpendEvents(pool, publish, metering) },
+    { name: 'clear what moves have left', everyMs: 30_000, run: () => clearLeftovers(moves) },
     { name: 'forget what is over', everyMs: 600_000, run: () => forgetOld(pool) },
   ]
   const pauseAfterMs = config.AERODB_PAUSE_AFTER_SECONDS * 1_000

@@ -72,12 +72,18 @@ export async function verifyFollower(ends: Ends, tables: readonly SchemaTable[])
  * 1. locks on all tables: who was writing is done, who begins now waits. 2. a mark: the target has everything. 3. sequences.
  * 4. counts and checksums, of small tenants once more. 5. the seal: rights on the schema go, its comment names the new server.
  */
-export async function cutOver(ends: Ends, tables: readonly SchemaTable[], toServer: string): Promise<void> {
+export async function cutOver(
+  ends: Ends,
+  tables: readonly SchemaTable[],
+  toServer: string,
+  onHeld: () => Promise<void> | void,
+): Promise<void> {
   const { source, holder, target, schema, move } = ends
   const isSmall = (await measureTables(source, schema)) <= COMPARE_IN_HOLD_BYTES
   const triggers = await listEagerTriggers(source, schema)
   try {
     await holdWrites(holder, schema, tables, async () => {
+      await onHeld()
       await sendMark(source, target, move, CATCH_UP_MS)
       await writeSequences(target, await readSequences(source, schema))
       for (const sql of triggers) await target.query(sql)

@@ -1,11 +1,11 @@
-import { type ChildProcess, fork } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { findServerOn } from '../../runtime/postgres-server.ts'
 import { tenantSchemaName } from '../../tenancy/tenant.ts'
 import { eventually } from '../testing/eventually.ts'
-import { makeCaller, startTestControl, TEST_SECRET, type TestControl } from '../testing/start-control.ts'
+import { makeCaller, startTestControl, type TestControl } from '../testing/start-control.ts'
+import { startDoomedControl } from '../testing/start-doomed.ts'
 import { startWorld, type World, withClient } from '../testing/world.ts'
 
 /*
@@ -36,30 +36,7 @@ afterAll(async () => {
   await world.stop()
 })
 
-/** Starts the replica that is to die; resolves with its URL. */
-async function startDoomed(killAfter: string): Promise<{ child: ChildProcess; url: string }> {
-  const { config, ownerKey } = survivor
-  const child = fork(fileURLToPath(new URL('../testing/doomed-control.ts', import.meta.url)), {
-    silent: true,
-    env: {
-      PATH: process.env.PATH,
-      KILL_AFTER: killAfter,
-      AERODB_LOG_LEVEL: 'silent',
-      AERODB_CONTROL_PORT: '0',
-      AERODB_DATA_DIR: config.AERODB_DATA_DIR,
-      AERODB_DATABASE_URL: world.databaseUrl,
-      AERODB_SHARED_DATABASE_URLS: world.sharedUrl,
-      AERODB_REDIS_URL: world.redis.url,
-      AERODB_METERING_URL: 'http://127.0.0.1:9',
-      AERODB_INTERNAL_SECRET: TEST_SECRET,
-      AERODB_ENCRYPTION_KEYS: TEST_SECRET,
-      AERODB_PLATFORM_KEY: ownerKey,
-    },
-  })
-  children.push(child)
-  const [message] = (await once(child, 'message')) as [{ url: string }]
-  return { child, url: message.url }
-}
+const startDoomed = (killAfter: string) => startDoomedControl(survivor, world, killAfter, children)
 
 const POINTS = [
   ['create:place', 'schema', 'free'],

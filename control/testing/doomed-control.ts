@@ -13,6 +13,7 @@ await serviceMain('control', readControlConfig, async ({ config, log, lifecycle 
     log,
     lifecycle,
     leaseSeconds: 2,
+    moveGraceMs: 100,
     afterStep: (point) => {
       if (point === killAfter) process.kill(process.pid, 'SIGKILL')
     },
