@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../../runtime/log.ts'
-import type { RedisClient } from '../../../runtime/redis.ts'
+import { onRedisLoss, type RedisClient } from '../../../runtime/redis.ts'
 import type { BroadcastBody } from '../wire/message.ts'
 import type { Bus } from './bus.ts'
 import { instanceOf, PresenceStore } from './presence-store.ts'
@@ -26,9 +26,12 @@ export class Topics {
       log: options.log,
       ...(options.beatMs === undefined ? {} : { beatMs: options.beatMs }),
     })
-    options.bus.onGap(() => {
+    // Listening and writing are two connections, and either may be back first: what is told before the second one is, is lost.
+    const resync = (): void => {
       for (const topic of this.#topics.values()) topic.resync()
-    })
+    }
+    options.bus.onGap(resync)
+    onRedisLoss(options.redis, resync)
   }
 
   /** Lets a member in; resolves when nothing that is said from now on is missed. */
