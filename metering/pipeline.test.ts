@@ -1,13 +1,16 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { readdir } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readdir, rm } from 'node:fs/promises'
+import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { makeId } from '../runtime/ids.ts'
 import { recordBatch } from './ledger-store.ts'
 import { monthOf } from './month.ts'
 import { PartitionLock } from './partition-locks.ts'
 import { RedisUsageStream } from './redis-stream.ts'
+import { segmentName } from './segment-format.ts'
 import { openSpool } from './spool.ts'
+import { SpoolReader } from './spool-reader.ts'
 import { partitionOf } from './stream.ts'
 import { appendMany, Pipeline, quiet, request } from './testing/harness.ts'
 import { buildUsageDocument } from './usage-document.ts'
@@ -113,6 +116,38 @@ test('a sink killed between its transaction and the acknowledgement: the next on
   await expect.poll(() => readdir(pipeline.spoolDirectory), soon).toEqual([])
   await pipeline.stop(shipper)
   expect(await pipeline.ledgerRequests()).toBe(310)
+})
+
+test('a mark that went back and came again, with the segments between them gone: sending goes on', async () => {
+  const spool = openTestSpool()
+  await appendMany(spool, 'ten_a', 2_000)
+  const reader = new SpoolReader(pipeline.spoolDirectory, spool.producer, quiet)
+  const read = async () => {
+    const entries = await reader.read(Date.now())
+    return entries.map(({ kind, firstSequence, count }) => ({ kind, firstSequence, count }))
+  }
+  while ((await read()).length > 0);
+  await reader.rewind(1)
+  await reader.deleteThrough(1_990)
+  expect(await reader.firstSequence()).toBeGreaterThan(1)
+  const [first] = await read()
+  expect(first?.kind).toBe('records')
+  expect(first?.firstSequence).toBeLessThanOrEqual(1_991)
+  expect((first?.firstSequence ?? 0) + (first?.count ?? 0)).toBeGreaterThan(1_991)
+  await spool.close()
+})
+
+test('a producer whose files cannot be read holds up nobody else', async () => {
+  const broken = join(pipeline.spoolDirectory, makeId('prd'))
+  await mkdir(join(broken, segmentName(1)), { recursive: true })
+  pipeline.startSink()
+  pipeline.startShipper()
+  const spool = openTestSpool()
+  await appendMany(spool, 'ten_a', 500)
+  await expect.poll(() => pipeline.ledgerRequests(), soon).toBe(500)
+  await spool.close()
+  await expect.poll(() => readdir(pipeline.spoolDirectory), soon).toEqual([basename(broken)])
+  await rm(broken, { recursive: true })
 })
 
 test('two sinks share the partitions, and one takes over all when the other goes', async () => {

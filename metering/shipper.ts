@@ -56,6 +56,9 @@ export function startShipper(options: ShipperOptions): Shipper {
   }
 }
 
+/** Waits for work on one producer; a fault is kept for the end of the round, and `undefined` comes instead. */
+type Attempt = <Result>(work: Promise<Result>) => Promise<Result | undefined>
+
 /** The shipper over any stream; see `startShipper`. */
 export class DirectoryShipper implements Shipper {
   readonly #directory: string
@@ -98,24 +101,26 @@ export class DirectoryShipper implements Shipper {
     return [...this.#held.keys()]
   }
 
-  /** One round over all producers. @returns true when there is more to send at once. Never throws. */
+  /**
+   * One round over all producers; one that cannot be read or sent does not hold up the others.
+   * @returns true when there is more to send at once. Never throws.
+   */
   async tick(): Promise<boolean> {
-    try {
-      const nowMs = this.#clock.nowMs()
-      if (nowMs - this.#lastScanMs >= this.#scanMs) {
-        this.#lastScanMs = nowMs
-        await this.#scan(nowMs)
-      }
-      const busy = await Promise.all([...this.#held.values()].map((shipment) => this.#sendAll(shipment, nowMs)))
-      await this.#learnMarks()
-      if (this.#faulty) this.#log.info('usage is shipped again')
-      this.#faulty = false
-      return busy.includes(true)
-    } catch (fault) {
-      if (!this.#faulty) this.#log.warn({ err: fault }, 'usage cannot be shipped: the spool holds it')
-      this.#faulty = true
-      return false
+    const nowMs = this.#clock.nowMs()
+    const faults: unknown[] = []
+    const attempt = <Result>(work: Promise<Result>): Promise<Result | undefined> =>
+      work.catch((fault: unknown) => {
+        faults.push(fault)
+        return undefined
+      })
+    if (nowMs - this.#lastScanMs >= this.#scanMs) {
+      this.#lastScanMs = nowMs
+      await attempt(this.#scan(nowMs, attempt))
     }
+    const busy = await Promise.all([...this.#held.values()].map((shipment) => attempt(this.#sendAll(shipment, nowMs))))
+    await attempt(this.#learnMarks(attempt))
+    this.#noteFaults(faults)
+    return faults.length === 0 && busy.includes(true)
   }
 
   async close(): Promise<void> {
@@ -130,7 +135,16 @@ export class DirectoryShipper implements Shipper {
     this.#waiting.clear()
   }
 
-  async #scan(nowMs: number): Promise<void> {
+  #noteFaults(faults: readonly unknown[]): void {
+    const [fault] = faults
+    if (fault !== undefined && !this.#faulty) {
+      this.#log.warn({ err: fault, faults: faults.length }, 'usage cannot be shipped: the spool holds it')
+    }
+    if (fault === undefined && this.#faulty) this.#log.info('usage is shipped again')
+    this.#faulty = fault !== undefined
+  }
+
+  async #scan(nowMs: number, attempt: Attempt): Promise<void> {
     const names = (await readdir(this.#directory).catch(() => [])).filter((name) => isId('prd', name))
     const present = new Set(names)
     for (const known of this.#waiting.keys()) if (!present.has(known)) this.#waiting.delete(known)
@@ -138,7 +152,8 @@ export class DirectoryShipper implements Shipper {
       const shipment = this.#held.get(producer) ?? this.#waiting.get(producer) ?? this.#newShipment(producer)
       // Known from here on, also when the claim is cut off (Redis away): the lease may be taken already.
       if (!this.#held.has(producer)) this.#waiting.set(producer, shipment)
-      const mine = await shipment.claim(nowMs)
+      const mine = await attempt(shipment.claim(nowMs))
+      if (mine === undefined) continue
       ;(mine ? this.#held : this.#waiting).set(producer, shipment)
       ;(mine ? this.#waiting : this.#held).delete(producer)
     }
@@ -160,12 +175,12 @@ export class DirectoryShipper implements Shipper {
     return true
   }
 
-  async #learnMarks(): Promise<void> {
+  async #learnMarks(attempt: Attempt): Promise<void> {
     if (this.#held.size === 0) return
     const marks = await this.#stream.readMarks([...this.#held.keys()])
     const nowMs = this.#clock.nowMs()
     for (const [producer, shipment] of this.#held) {
-      if (await shipment.learnMark(marks.get(producer), nowMs)) this.#held.delete(producer)
+      if (await attempt(shipment.learnMark(marks.get(producer), nowMs))) this.#held.delete(producer)
     }
   }
 }

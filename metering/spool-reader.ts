@@ -94,6 +94,8 @@ export class SpoolReader {
 
   /** Deletes the segments of which every record is counted. The newest one stays: its writer may go on. */
   async deleteThrough(mark: number): Promise<void> {
+    // A reader that was sent back may stand in front of the mark, in a segment that goes now.
+    if (this.#place !== undefined) this.#place.nextSequence = Math.max(this.#place.nextSequence, mark + 1)
     const segments = await this.#segments()
     for (const [i, segment] of segments.entries()) {
       const next = segments[i + 1]
@@ -149,8 +151,12 @@ export class SpoolReader {
     }
   }
 
+  /** A segment that is gone reads as an empty one: what it held and nobody counted shows as a hole before the next. */
   async #readBytes(place: Place, length: number): Promise<{ bytes: Buffer; atEnd: boolean }> {
-    const file = await open(join(this.#directory, segmentName(place.segment)))
+    const file = await open(join(this.#directory, segmentName(place.segment))).catch((fault: NodeJS.ErrnoException) => {
+      if (fault.code !== 'ENOENT') throw fault
+    })
+    if (file === undefined) return { bytes: Buffer.alloc(0), atEnd: true }
     try {
       const { size } = await file.stat()
       const bytes = Buffer.allocUnsafe(Math.max(0, Math.min(length, size - place.offset)))
