@@ -3,15 +3,19 @@ import { mkdir, readdir, rm } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { systemClock } from '../runtime/clock.ts'
 import { makeId } from '../runtime/ids.ts'
 import { recordBatch } from './ledger-store.ts'
 import { monthOf } from './month.ts'
 import { PartitionLock } from './partition-locks.ts'
 import { RedisUsageStream } from './redis-stream.ts'
 import { segmentName } from './segment-format.ts'
+import { DirectoryShipper } from './shipper.ts'
+import { Sink } from './sink.ts'
 import { openSpool } from './spool.ts'
 import { SpoolReader } from './spool-reader.ts'
 import { partitionOf } from './stream.ts'
+import { CapriciousStream } from './testing/capricious-stream.ts'
 import { appendMany, Pipeline, quiet, request } from './testing/harness.ts'
 import { buildUsageDocument } from './usage-document.ts'
 
@@ -117,6 +121,33 @@ test('a sink killed between its transaction and the acknowledgement: the next on
   await pipeline.stop(shipper)
   expect(await pipeline.ledgerRequests()).toBe(310)
 })
+
+test('a stream that repeats, delays and forgets at will: every record is counted once', async () => {
+  const repeating = new CapriciousStream(new RedisUsageStream(pipeline.client))
+  const shipper = new DirectoryShipper(
+    { directory: pipeline.spoolDirectory, log: quiet, pollMs: 5, scanMs: 20, stallMs: 100 },
+    repeating,
+  )
+  const sink = new Sink({
+    databaseUrl: pipeline.databaseUrl,
+    pool: pipeline.pool,
+    stream: repeating,
+    clock: systemClock,
+    log: quiet,
+    pollMs: 5,
+    balanceMs: 50,
+  })
+  shipper.start()
+  sink.start()
+  const spool = openTestSpool()
+  for (let i = 0; i < 20; i++) await appendMany(spool, 'ten_a', 100)
+  await spool.close()
+  await expect.poll(() => readdir(pipeline.spoolDirectory), { ...soon, timeout: 30_000 }).toEqual([])
+  expect(await pipeline.ledgerRequests()).toBe(2_000)
+  expect(sink.stats().duplicates).toBeGreaterThan(0)
+  await shipper.close()
+  await sink.close()
+}, 60_000)
 
 test('a mark that went back and came again, with the segments between them gone: sending goes on', async () => {
   const spool = openTestSpool()

@@ -1,6 +1,9 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
 import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { makeLogger } from '../runtime/log.ts'
@@ -110,6 +113,32 @@ test('while the disk cannot be written serving goes on, and what waited is writt
   await expect.poll(() => spool.stats().written).toBe(2)
   await spool.close()
   expect((await readBack(spool.producer, blocked)).map((r) => r.sequence)).toEqual([1, 2])
+})
+
+test('a disk that is full, in the middle of a frame too, costs no record once it has space', async () => {
+  const [disk, result] = [join(directory, 'disk'), join(directory, 'result')]
+  await mkdir(disk)
+  const script = fileURLToPath(new URL('./testing/fill-disk.ts', import.meta.url))
+  // A disk of the child's own: it is gone with the child.
+  const { stdout } = await promisify(execFile)('unshare', [
+    '--mount',
+    '--map-root-user',
+    'sh',
+    '-c',
+    'mount -t tmpfs -o size=300k tmpfs "$1" && exec "$2" "$3" "$1" "$4"',
+    'sh',
+    disk,
+    process.execPath,
+    script,
+    result,
+  ])
+  const { whileFull, after, producer } = JSON.parse(stdout)
+  expect(whileFull.writeErrors).toBeGreaterThan(0)
+  expect(whileFull.pending).toBeGreaterThan(0)
+  expect(after).toMatchObject({ appended: 2_500, written: 2_500, pending: 0, dropped: 0 })
+  expect((await readBack(producer, result)).map((one) => one.sequence)).toEqual(
+    Array.from({ length: 2_500 }, (_, i) => i + 1),
+  )
 })
 
 test('memory for records that cannot be written is bounded, and what is lost is counted', async () => {
