@@ -1,13 +1,11 @@
 import { spawn } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
-import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { findFile, findProgram } from './bench/programs.ts'
+import { findGoProgram } from '../runtime/go-program.ts'
 
 /** The release that the scenarios are written for. */
 const MODULE = 'go.k6.io/k6@v1.8.1'
-const INSTALL_TIMEOUT_MS = 15 * 60_000
 
 type Trend = { avg: number; min: number; med: number; max: number; 'p(90)': number; 'p(95)': number; 'p(99)': number }
 
@@ -20,28 +18,9 @@ export type K6Summary = {
   state: { testRunDurationMs: number }
 }
 
-/** k6 from PATH or Go's folder; installed with Go where there is Go. @throws Error that says how to get it. */
-export async function findK6(onProgress: (text: string) => void): Promise<string> {
-  const folders = [
-    process.env.GOBIN,
-    process.env.GOPATH && join(process.env.GOPATH, 'bin'),
-    join(homedir(), 'go', 'bin'),
-  ]
-  const candidates = folders
-    .filter((folder) => folder !== undefined && folder !== '')
-    .map((folder) => join(`${folder}`, 'k6'))
-  const found = (await findProgram('k6')) ?? (await findFile(candidates))
-  if (found !== undefined) return found
-  const go = await findProgram('go')
-  if (go !== undefined) {
-    onProgress(`installing k6: go install ${MODULE} (a few minutes, once)`)
-    await runToEnd(go, ['install', MODULE], {}, INSTALL_TIMEOUT_MS)
-    const installed = await findFile(candidates)
-    if (installed !== undefined) return installed
-  }
-  throw new Error(
-    `The load scenarios need k6. Get it with Go (\`go install ${MODULE}\`) or from your package manager, then run this again.`,
-  )
+/** k6; installed with Go where there is Go. @throws Error that says how to get it. */
+export function findK6(onProgress: (text: string) => void): Promise<string> {
+  return findGoProgram(MODULE, { onProgress })
 }
 
 /** Runs one script to its end. A missed threshold is no fault: it stands in the summary. */

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os'
-import { findProgram } from './programs.ts'
+import { findProgram } from '../../runtime/programs.ts'
 
 /** Which core serves and which one loads; `undefined` where the machine cannot pin (then the figures say so). */
 export type Cores = { served: number | undefined; load: number | undefined }

@@ -7,17 +7,25 @@ export type Claimed = {
   tenantId: string
   state: 'issued' | 'paid' | 'void'
   document: InvoiceDocument
+  /** Of the invoice itself; of a credit note: of the note. */
   stripeInvoiceId: string | null
+  /** What a credit note corrects, in Stripe. */
+  correctedStripeId: string | null
   /** This attempt included: above 1 an earlier one may have got somewhere. */
   attempts: number
 }
 
-/** Takes invoices on that are owed and not known here yet. What was never owed has nothing to do in Stripe. */
+/**
+ * Takes invoices on that are owed and not known here yet, and credit notes of invoices that Stripe has. What was never owed
+ * has nothing to do in Stripe.
+ */
 export async function enlistInvoices(pool: PostgresPool, now: Date): Promise<void> {
   await pool.query(
     `insert into metering.stripe_invoices (invoice_id, next_attempt_at)
      select invoice_id, $1 from metering.invoices i
-     where kind = 'invoice' and total_micros > 0 and state = 'issued'
+     where (kind = 'invoice' and total_micros > 0 and state = 'issued'
+         or kind = 'credit_note' and exists (
+           select from metering.stripe_invoices c where c.invoice_id = i.corrects and c.state = 'done' and c.stripe_invoice_id is not null))
        and not exists (select from metering.stripe_invoices s where s.invoice_id = i.invoice_id)
      on conflict do nothing`,
     [now],
@@ -35,6 +43,7 @@ export async function claimNext(pool: PostgresPool, now: Date): Promise<Claimed 
     state: Claimed['state']
     document: InvoiceDocument
     stripe_invoice_id: string | null
+    corrected_stripe_id: string | null
     attempts: number
   }>(
     `update metering.stripe_invoices s set attempts = attempts + 1, next_attempt_at = $1::timestamptz + interval '5 minutes'
@@ -43,7 +52,8 @@ export async function claimNext(pool: PostgresPool, now: Date): Promise<Claimed 
        select c.invoice_id from metering.stripe_invoices c join metering.invoices j using (invoice_id)
        where c.next_attempt_at <= $1 and (c.state = 'open' or (c.state = 'done' and not c.settled and j.state <> 'issued'))
        order by c.next_attempt_at limit 1 for update of c skip locked)
-     returning s.invoice_id, i.tenant_id, i.state, i.document, s.stripe_invoice_id, s.attempts`,
+     returning s.invoice_id, i.tenant_id, i.state, i.document, s.stripe_invoice_id, s.attempts,
+       (select c.stripe_invoice_id from metering.stripe_invoices c where c.invoice_id = i.corrects) as corrected_stripe_id`,
     [now],
   )
   const row = rows[0]
@@ -54,6 +64,7 @@ export async function claimNext(pool: PostgresPool, now: Date): Promise<Claimed 
     state: row.state,
     document: row.document,
     stripeInvoiceId: row.stripe_invoice_id,
+    correctedStripeId: row.corrected_stripe_id,
     attempts: row.attempts,
   }
 }

@@ -3,7 +3,8 @@ import type { Clock } from '../../runtime/clock.ts'
 import type { Logger } from '../../runtime/log.ts'
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import type { InvoiceDocument } from '../invoice-document.ts'
-import { minorUnitMicros } from '../rating.ts'
+import { bringCreditNote } from './stripe-credit-note.ts'
+import { INVOICE_METADATA, StripeMismatchError, toMinorUnits } from './stripe-invoice.ts'
 import {
   type Claimed,
   claimNext,
@@ -14,19 +15,9 @@ import {
   saveCustomer,
 } from './stripe-store.ts'
 
-/** Names our invoice on what we make in Stripe: the link that outlives Stripe's 24 hours of idempotency keys. */
-export const INVOICE_METADATA = 'aerodb_invoice_id'
 const TENANT_METADATA = 'aerodb_tenant_id'
 const LINE_METADATA = 'aerodb_line'
 const MAX_BACK_OFF_MS = 6 * 3_600_000
-
-/** What Stripe has is not what we have: nothing is sent to the customer, and a human looks. */
-export class StripeMismatchError extends Error {
-  constructor(message: string) {
-    super(message)
-    this.name = 'StripeMismatchError'
-  }
-}
 
 /**
  * Brings issued invoices to Stripe and keeps them in step. For each: (1) the customer, (2) the invoice as a draft, (3) its
@@ -60,6 +51,10 @@ export class StripeSync {
   async #pushOne(claimed: Claimed): Promise<boolean> {
     const { invoiceId, attempts } = claimed
     try {
+      if (claimed.document.kind === 'credit_note') {
+        await markDone(this.#pool, invoiceId, await bringCreditNote(this.#stripe, claimed), true)
+        return true
+      }
       if (await this.#isNeedless(claimed)) {
         await markDone(this.#pool, invoiceId, null, true)
         return true
@@ -208,10 +203,6 @@ export function keepPushing(sync: { push(): Promise<number> }, log: Logger, ever
     clearInterval(timer)
     await running
   }
-}
-
-function toMinorUnits(micros: number, currency: string): number {
-  return Math.round(micros / minorUnitMicros(currency))
 }
 
 function daysUntilDue(document: InvoiceDocument): number {

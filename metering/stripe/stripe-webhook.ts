@@ -4,7 +4,7 @@ import type { Clock } from '../../runtime/clock.ts'
 import type { ServiceVariables } from '../../runtime/hono-service.ts'
 import { Problem } from '../../runtime/problem.ts'
 import type { Billing } from '../billing.ts'
-import { INVOICE_METADATA } from './stripe-sync.ts'
+import { INVOICE_METADATA } from './stripe-invoice.ts'
 
 const TOLERANCE_SECONDS = 300
 const MAX_BODY_BYTES = 1_000_000

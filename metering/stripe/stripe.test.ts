@@ -112,6 +112,26 @@ test('paid by other means here, it is paid there; voided before Stripe heard of 
   expect(await sync.push()).toBe(0)
 })
 
+test('a credit note lowers what is open in Stripe, or goes to the balance of who has paid; once, whatever broke off', async () => {
+  const { invoiceId } = await theInvoice()
+  // Before Stripe has the invoice it waits.
+  await billing.credit(invoiceId, 5_000_000, 'Outage', 'sla-2026-10')
+  await sync.push()
+  expect(await sync.push()).toBe(1)
+  expect(fake.creditNotes).toMatchObject([{ total: 500, toBalance: 0, invoice: [...fake.invoices.keys()][0] }])
+  await billing.pay(invoiceId, 'bank transfer')
+  await sync.push()
+  await billing.credit(invoiceId, 1_000_000, 'Goodwill')
+  fake.breakAfter = 0
+  expect(await sync.push()).toBe(0)
+  fake.forgetIdempotencyKeys()
+  fake.breakAfter = Number.POSITIVE_INFINITY
+  clock.advance(24 * 3_600_000)
+  expect(await sync.push()).toBe(1)
+  expect(fake.creditNotes).toMatchObject([{ total: 500 }, { total: 100, toBalance: 100 }])
+  expect(await sync.push()).toBe(0)
+})
+
 test('a webhook pays the invoice: with a valid signature only, and as often as Stripe repeats it', async () => {
   const webhookSecret = 'whsec_test'
   const app = new Hono<{ Variables: ServiceVariables }>()

@@ -10,6 +10,7 @@ export class FakeStripe {
   readonly customers = new Map<string, Thing>()
   readonly invoices = new Map<string, Thing & { total: number; status: string }>()
   readonly lines: (Thing & { invoice: string; amount: number; description: string })[] = []
+  readonly creditNotes: (Thing & { invoice: string; total: number; toBalance: number })[] = []
   /** Sums of meter events by customer and name. */
   readonly usage = new Map<string, number>()
   readonly #identifiers = new Set<string>()
@@ -69,6 +70,10 @@ export class FakeStripe {
       const sum = this.usage.get(`${url.searchParams.get('customer')} requests`) ?? 0
       return { object: 'list', data: sum === 0 ? [] : [{ aggregated_value: sum }], has_more: false }
     }
+    if (kind === 'credit_notes') {
+      const data = this.creditNotes.filter((note) => note.invoice === url.searchParams.get('invoice'))
+      return { object: 'list', data, has_more: false }
+    }
     if (id === 'search') {
       const [, name = '', value = ''] = /metadata\['(.*?)'\]:'(.*?)'/.exec(url.searchParams.get('query') ?? '') ?? []
       const all: Thing[] = [...(kind === 'customers' ? this.customers : this.invoices).values()]
@@ -92,6 +97,13 @@ export class FakeStripe {
       const owner = this.invoices.get(invoice)
       if (owner !== undefined) owner.total += line.amount
       return line
+    }
+    if (kind === 'credit_notes') {
+      const { invoice = '', credit_amount = '0' } = form
+      const total = Number(form['lines[0][unit_amount]'])
+      const note = { id: newId, metadata, invoice, total, toBalance: Number(credit_amount) }
+      this.creditNotes.push(note)
+      return note
     }
     if (step === undefined)
       return keep(this.invoices, {

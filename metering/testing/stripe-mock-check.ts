@@ -37,6 +37,14 @@ await stripe.invoiceItems.create({
 await stripe.invoices.finalizeInvoice(invoice.id, { auto_advance: true })
 await stripe.invoices.pay(invoice.id, { paid_out_of_band: true })
 await stripe.invoices.voidInvoice(invoice.id, {})
+await stripe.creditNotes.create({
+  invoice: invoice.id,
+  lines: [{ type: 'custom_line_item', description: 'Outage', quantity: 1, unit_amount: 500 }],
+  credit_amount: 500,
+  memo: 'CN-2026-000001',
+  metadata: { aerodb_invoice_id: 'inv_b' },
+})
+await stripe.creditNotes.list({ invoice: invoice.id, limit: 100 })
 await stripe.billing.meterEvents.create({
   event_name: 'aerodb_requests',
   identifier: 'aerodb-ten_a-2026-11-01-api_requests-1',

@@ -1,4 +1,4 @@
-import { findProgram } from '../programs.ts'
+import { findProgram } from '../../../runtime/programs.ts'
 import type { LoadGenerator } from './measurement.ts'
 import { nodeGenerator } from './node-generator.ts'
 import { makeWrkGenerator } from './wrk.ts'

@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findFreePort } from '../../../runtime/free-port.ts'
+import { findProgram, programVersion } from '../../../runtime/programs.ts'
 import { PinnedProcess } from '../pinned-process.ts'
-import { findProgram, programVersion } from '../programs.ts'
 import type { ProxyContext, Yardstick } from '../yardstick.ts'
 
 /** Caddy as a plain reverse proxy, one scheduler thread on its one core, without log and admin endpoint. */

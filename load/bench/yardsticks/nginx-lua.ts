@@ -1,7 +1,7 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { findFile } from '../programs.ts'
+import { findFile } from '../../../runtime/programs.ts'
 import type { ProxyContext, Yardstick } from '../yardstick.ts'
 import { findNginxObstacle, nginxVersion, startNginx } from './nginx-process.ts'
 

@@ -1,8 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { findFreePort } from '../../../runtime/free-port.ts'
+import { findProgram, programVersion } from '../../../runtime/programs.ts'
 import { PinnedProcess } from '../pinned-process.ts'
-import { findProgram, programVersion } from '../programs.ts'
 import type { ProxyContext, RunningYardstick } from '../yardstick.ts'
 
 export async function findNginxObstacle(): Promise<string | undefined> {

@@ -1,10 +1,10 @@
 import { createRequire } from 'node:module'
 import { dirname, join } from 'node:path'
 import { findFreePort } from '../../../runtime/free-port.ts'
+import { programVersion } from '../../../runtime/programs.ts'
 import { makeExecutable } from '../../../runtime/unprivileged-user.ts'
 import { type DataContext, LIST_PATH, ONE_ROW_PATH } from '../data-context.ts'
 import { PinnedProcess } from '../pinned-process.ts'
-import { programVersion } from '../programs.ts'
 import type { RunningYardstick, Yardstick } from '../yardstick.ts'
 
 /** Fewer connections make it wait, more make Postgres slower; found by trial. */
