@@ -21,6 +21,8 @@ const schema = z.object({
   AERODB_DOMAIN: domainName.default('localhost'),
   AERODB_DATA_DIR: z.string().default('.aerodb'),
   AERODB_PLAN_CATALOGUE: z.string().optional(),
+  /** The folder with the built dashboard; without it control serves the API alone. */
+  AERODB_DASHBOARD_DIR: z.string().optional(),
   AERODB_DATABASE_URL: url('postgres:', 'postgresql:'),
   AERODB_SHARED_DATABASE_URLS: urlList('postgres:', 'postgresql:'),
   AERODB_REDIS_URL: urlList('redis:', 'rediss:'),

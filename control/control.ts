@@ -13,6 +13,7 @@ import { type Isolation, loadPlanCatalogue } from '../tenancy/plan.ts'
 import { RequestContextCodec } from '../tenancy/request-context.ts'
 import { silenceRoutes } from './alerts/silence-routes.ts'
 import { makeApp } from './app/app.ts'
+import { readDashboardFiles } from './app/dashboard-files.ts'
 import type { AppServices } from './app/environment.ts'
 import type { ControlConfig } from './config.ts'
 import { DirectoryPublication } from './directory/publication.ts'
@@ -66,6 +67,8 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
   const { log, lifecycle, clock = systemClock } = dependencies
   const catalogue = loadPlanCatalogue(config.AERODB_PLAN_CATALOGUE)
   const sealer = new Sealer(config.AERODB_ENCRYPTION_KEYS)
+  const dashboard =
+    config.AERODB_DASHBOARD_DIR === undefined ? undefined : await readDashboardFiles(config.AERODB_DASHBOARD_DIR)
   const owner = `${hostname()}:${process.pid}:${makeId('boot')}`
 
   await migrate({
@@ -215,6 +218,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
         spares: provisioning.spares,
         audits,
         moves,
+        clock,
       }),
     ],
     log,
@@ -236,6 +240,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     backendUrls: config.AERODB_BACKEND_URLS ?? [],
     allowPrivateAddresses: config.AERODB_WEBHOOK_ALLOW_PRIVATE,
     domain: config.AERODB_DOMAIN,
+    dashboard,
     clock,
   }
   const app = makeApp(services, log, [

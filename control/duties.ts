@@ -1,3 +1,4 @@
+import type { Clock } from '../runtime/clock.ts'
 import type { PostgresPool } from '../runtime/postgres-pool.ts'
 import type { PlanCatalogue } from '../tenancy/plan.ts'
 import type { ControlConfig } from './config.ts'
@@ -9,6 +10,7 @@ import type { TenantSleep } from './provisioners/own-server/sleep.ts'
 import type { SpareRoles } from './provisioners/spare-roles.ts'
 import { followSpendEvents, tellComputeFacts, tellPlanHistories } from './reconciler/billing-sync.ts'
 import { type Duty, forgetOld, purgeExpired, requeueAbandoned } from './reconciler/maintenance.ts'
+import { refreshRequestCounts } from './reconciler/request-counts.ts'
 import { refreshStorage } from './reconciler/storage-refresh.ts'
 import type { PublishTouched } from './stores/change.ts'
 import type { MeteringClient } from './stores/metering-client.ts'
@@ -29,8 +31,9 @@ export function listDuties(parts: {
   spares: SpareRoles
   audits: IsolationAudits
   moves: MoveOptions
+  clock: Clock
 }): Duty[] {
-  const { config, pool, publish, metering, catalogue, sleep, compute, spares, audits, moves } = parts
+  const { config, pool, publish, metering, catalogue, sleep, compute, spares, audits, moves, clock } = parts
   const duties: Duty[] = [
     { name: 'requeue abandoned operations', everyMs: 1_000, run: () => requeueAbandoned(pool) },
     { name: 'requeue webhook deliveries', everyMs: 10_000, run: () => requeueDeliveries(pool) },
@@ -40,6 +43,7 @@ export function listDuties(parts: {
       everyMs: 3_000,
       run: () => refreshStorage({ pool, publish, metering, catalogue }),
     },
+    { name: 'refresh request counts', everyMs: 5_000, run: () => refreshRequestCounts(pool, metering, clock.nowMs()) },
     { name: 'make spare roles', everyMs: 1_000, run: () => spares.refill() },
     { name: 'tell plan histories', everyMs: 1_000, run: () => tellPlanHistories(pool, metering) },
     { name: 'measure running servers', everyMs: 1_000, run: () => compute.measureDue() },

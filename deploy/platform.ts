@@ -6,6 +6,7 @@ import { findFreePort, isPortFree } from '../runtime/free-port.ts'
 import type { ReadyMessage } from '../runtime/lifecycle.ts'
 import { PostgresServer } from '../runtime/postgres-server.ts'
 import { RedisServer } from '../runtime/redis-server.ts'
+import { ensureDashboard } from './build-dashboard.ts'
 import { DataDirectory, type EmbeddedSecrets, replaceFile } from './data-directory.ts'
 import { endWhenLauncherIsGone, removeWhenLauncherIsGone } from './guardian.ts'
 import { Remedy } from './remedy.ts'
@@ -73,6 +74,7 @@ export class Platform {
   #secrets: EmbeddedSecrets | undefined
   #ports: Record<'gateway' | 'admin' | 'control' | 'metering' | 'backend', number> | undefined
   #databaseUrl = ''
+  #dashboardDirectory = ''
   #sharedUrls: readonly string[] = []
   #redisUrls: readonly string[] = []
   #isServing = false
@@ -146,6 +148,15 @@ export class Platform {
     await ensureDatabases(server.url(), [METADATA_DATABASE, SHARED_DATABASE])
     if (this.#databaseUrl === '') this.#databaseUrl = server.url(METADATA_DATABASE)
     if (this.#sharedUrls.length === 0) this.#sharedUrls = [server.url(SHARED_DATABASE)]
+  }
+
+  /** Builds the dashboard when it is not built yet. One that cannot be built never keeps the platform down. */
+  async buildDashboard(): Promise<void> {
+    try {
+      this.#dashboardDirectory = process.env.AERODB_DASHBOARD_DIR ?? (await ensureDashboard())
+    } catch (fault) {
+      this.#onNotice(`the platform runs without its dashboard: ${(fault as Error).message}`)
+    }
   }
 
   async startRedis(program: string): Promise<void> {
@@ -267,6 +278,7 @@ export class Platform {
       AERODB_CONTROL_URL: `http://127.0.0.1:${ports.control}`,
       AERODB_METERING_URL: `http://127.0.0.1:${ports.metering}`,
       AERODB_BACKEND_URLS: `http://127.0.0.1:${ports.backend}`,
+      AERODB_DASHBOARD_DIR: this.#dashboardDirectory,
       AERODB_WEBHOOK_ALLOW_PRIVATE: this.#config.AERODB_WEBHOOK_ALLOW_PRIVATE ? '1' : '0',
     }
     for (const name of WITHHELD[service]) delete all[name]

@@ -60,10 +60,11 @@ async function startAll(platform: Platform): Promise<void> {
     [
       { title: 'Data directory, secrets, ports', task: () => platform.prepare() },
       {
-        title: 'Databases',
+        title: 'Databases, dashboard',
         task: (_, task) =>
           task.newListr(
             [
+              { title: 'Dashboard', task: () => platform.buildDashboard() },
               { title: 'PostgreSQL', enabled: () => platform.needsPostgres, task: () => platform.startPostgres() },
               {
                 title: 'Redis',
@@ -97,6 +98,7 @@ function printEndpoints(endpoints: Endpoints, dataDirectory: string): void {
   console.log(`
 AeroDB is ready.
 
+  dashboard      http://control.${endpoints.domain}:${port}/      (sign in with the platform key)
   platform API   http://control.${endpoints.domain}:${port}/v1      (API reference: http://control.${endpoints.domain}:${port}/docs)
   tenants        http://<name>.${endpoints.domain}:${port}
   metrics        ${endpoints.admin}/metrics

@@ -8,8 +8,9 @@ import { alertRoutes } from './alerts.ts'
 import { auditLogRoutes } from './audit-log.ts'
 import { requirePlatformKey } from './authentication.ts'
 import { backendRoutes } from './backends.ts'
-import { billingRoutes } from './billing.ts'
+import { billingRoutes, estimateRoutes } from './billing.ts'
 import { resumeCreate } from './create-tenant.ts'
+import { dashboardRoutes } from './dashboard.ts'
 import { mountDocs } from './docs.ts'
 import type { AppEnv, AppServices } from './environment.ts'
 import { grantedAccessRoutes } from './granted-access.ts'
@@ -18,10 +19,13 @@ import { internalRoutes } from './internal.ts'
 import { operationRoutes } from './operations.ts'
 import { planRoutes } from './plans.ts'
 import { platformKeyRoutes } from './platform-keys.ts'
+import { serverRoutes } from './servers.ts'
+import { findSessionOf, sessionRoutes, signInRoutes } from './session.ts'
 import { stripeWebhookRoutes } from './stripe-webhook.ts'
 import { tenantBillingRoutes } from './tenant-billing.ts'
 import { tenantJwtRoutes } from './tenant-jwt.ts'
 import { tenantKeyRoutes } from './tenant-keys.ts'
+import { tenantNameRoutes } from './tenant-names.ts'
 import { tenantSideRoutes } from './tenant-side.ts'
 import { tenantRoutes } from './tenants.ts'
 import { usageRoutes } from './usage.ts'
@@ -31,8 +35,8 @@ import { webhookRoutes } from './webhooks.ts'
 const MAX_BODY_BYTES = 64 * 1_024
 
 /**
- * The platform API. A request's way: id → body limit → (public: health, document, docs, plans) → platform key → role →
- * Idempotency-Key → validation → handler; every fault is rendered once, here.
+ * The platform API, and the dashboard over it. A request's way: id → body limit → (public: health, document, docs, prices,
+ * sign-in) → platform key or session → role → Idempotency-Key → validation → handler; every fault is rendered once, here.
  */
 export function makeApp(
   services: AppServices,
@@ -63,24 +67,31 @@ export function makeApp(
   )
 
   app.get('/healthz', (c) => c.json({ status: 'ok' }))
-  app.get('/', (c) => c.redirect('/docs'))
   mountDocs(app)
   // The price list is public: a price nobody can read sells nothing.
   app.route('/', planRoutes(services.catalogue))
+  app.route('/', estimateRoutes(services))
 
   app.route('/', internalRoutes(services))
   app.route('/', tenantSideRoutes(services))
 
-  app.use('/v1/*', requirePlatformKey(services.pool))
+  app.route('/', signInRoutes(services))
+  app.use(
+    '/v1/*',
+    requirePlatformKey(services.pool, (c) => findSessionOf(c, services)),
+  )
   app.use(
     '/v1/*',
     idempotency(services, (operationId) => resumeCreate(services, operationId)),
   )
+  app.route('/', sessionRoutes(services))
   app.route('/', tenantRoutes(services))
+  app.route('/', tenantNameRoutes(services))
   app.route('/', tenantKeyRoutes(services))
   app.route('/', tenantJwtRoutes(services))
   app.route('/', usageRoutes(services))
   app.route('/', operationRoutes(services))
+  app.route('/', serverRoutes(services))
   app.route('/', platformKeyRoutes(services))
   app.route('/', auditLogRoutes(services))
   app.route('/', accessGrantRoutes(services))
@@ -91,5 +102,8 @@ export function makeApp(
   app.route('/', tenantBillingRoutes(services))
   app.route('/', alertRoutes(services))
   for (const routes of further) app.route('/', routes)
+  // Last: what is no address of the API is a page.
+  if (services.dashboard === undefined) app.get('/', (c) => c.redirect('/docs'))
+  else app.route('/', dashboardRoutes(services.dashboard))
   return app
 }

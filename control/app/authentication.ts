@@ -1,20 +1,43 @@
+import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import { Problem } from '../../runtime/problem.ts'
 import { digestKey, parseKeyKind } from '../../tenancy/key.ts'
-import { findPlatformKeyByDigest, notePlatformKeyUse, type PlatformRole } from '../stores/platform-key-store.ts'
+import {
+  findPlatformKeyByDigest,
+  notePlatformKeyUse,
+  type PlatformKeyRow,
+  type PlatformRole,
+} from '../stores/platform-key-store.ts'
+import type { SessionRow } from '../stores/session-store.ts'
 import type { AppEnv } from './environment.ts'
 
 /** Uses are noted in batches of this many milliseconds, once per key: reading must not cost a write. */
 const NOTE_EVERY_MS = 30_000
 
-/** Requires `Authorization: Bearer <platform key>`; a malformed key is refused without a look-up. */
-export function requirePlatformKey(pool: PostgresPool) {
+/** The session that a browser's cookie opens, if it has one. */
+export type FindSession = (
+  c: Context<AppEnv>,
+) => Promise<{ session: SessionRow; principal: PlatformKeyRow } | undefined>
+
+/**
+ * Requires `Authorization: Bearer <platform key>`, or the cookie of a browser that signed in with one. A malformed key is
+ * refused without a look-up; a key that is sent counts alone, whatever cookie comes with it.
+ */
+export function requirePlatformKey(pool: PostgresPool, findSession: FindSession) {
   const notedAtMs = new Map<string, number>()
   return createMiddleware<AppEnv>(async (c, next) => {
-    const key = /^Bearer +(\S+)$/i.exec(c.req.header('authorization') ?? '')?.[1]
-    if (key === undefined || parseKeyKind(key) !== 'platform') throw unauthorized()
-    const principal = await findPlatformKeyByDigest(pool, digestKey(key))
+    const authorization = c.req.header('authorization')
+    let principal: PlatformKeyRow | undefined
+    if (authorization === undefined) {
+      const found = await findSession(c)
+      if (found !== undefined) c.set('session', found.session)
+      principal = found?.principal
+    } else {
+      const key = /^Bearer +(\S+)$/i.exec(authorization)?.[1]
+      if (key === undefined || parseKeyKind(key) !== 'platform') throw unauthorized()
+      principal = await findPlatformKeyByDigest(pool, digestKey(key))
+    }
     if (principal === undefined) throw unauthorized()
     c.set('principal', principal)
     const nowMs = performance.now()
@@ -67,7 +90,8 @@ export function notFound(): Problem {
   return new Problem(404, 'not_found', { detail: 'There is nothing at this address.' })
 }
 
-function unauthorized(): Problem {
+/** The answer to a caller whose key or session is not good. */
+export function unauthorized(): Problem {
   return new Problem(401, 'unauthorized', {
     detail: 'A valid platform key is needed: Authorization: Bearer aero_platform_...',
     headers: { 'WWW-Authenticate': 'Bearer realm="aerodb-platform"' },

@@ -112,9 +112,9 @@ const estimateRoute = createRoute({
   method: 'post',
   path: '/v1/pricing/estimate',
   summary: 'What a usage would cost on each plan',
-  security: BEARER,
+  description: 'Public, like the price list.',
   request: { body: jsonBody(estimateSchema) },
-  responses: { 200: json(looseSchema, 'The estimate, by plan.'), ...problems(400, 401, 415, 503) },
+  responses: { 200: json(looseSchema, 'The estimate, by plan.'), ...problems(400, 415, 503) },
 })
 const closeRoute = createRoute({
   method: 'post',
@@ -152,7 +152,17 @@ const settleRoute = createRoute({
 /** Closing a month of many tenants is one call. */
 const CLOSE_TIMEOUT_MS = 300_000
 
-/** Invoices and prices: metering's, behind the platform key and its roles. */
+/** `/v1/pricing/estimate`, open to everyone. */
+export function estimateRoutes({ metering }: Pick<AppServices, 'metering'>) {
+  const app = new OpenAPIHono<AppEnv>({ defaultHook: validationHook })
+  app.openapi(estimateRoute, async (c) => {
+    const { body } = await metering.send('POST', '/internal/v1/pricing/estimate', c.req.valid('json'))
+    return c.json(body, 200)
+  })
+  return app
+}
+
+/** Invoices: metering's, behind the platform key and its roles. */
 export function billingRoutes(services: AppServices) {
   const app = new OpenAPIHono<AppEnv>({ defaultHook: validationHook })
   const { metering } = services
@@ -186,11 +196,6 @@ export function billingRoutes(services: AppServices) {
     const { invoice_id } = c.req.valid('param')
     const path = `/internal/v1/invoices/${invoice_id}?${queryOf(c.req.valid('query'))}`
     return metering.fetchDocument(path, c.req.header('accept') ?? '*/*', c.var.requestId) as never
-  })
-
-  app.openapi({ ...estimateRoute, middleware: allow('plans', 'see') }, async (c) => {
-    const { body } = await metering.send('POST', '/internal/v1/pricing/estimate', c.req.valid('json'))
-    return c.json(body, 200)
   })
 
   app.openapi({ ...closeRoute, middleware: allow('invoices', 'act') }, async (c) => {

@@ -12,6 +12,8 @@ import type { Actor } from '../stores/audit-store.ts'
 import type { Change, PublishTouched } from '../stores/change.ts'
 import type { MeteringClient } from '../stores/metering-client.ts'
 import type { PlatformKeyRow } from '../stores/platform-key-store.ts'
+import type { SessionRow } from '../stores/session-store.ts'
+import type { DashboardFiles } from './dashboard-files.ts'
 
 /** What the handlers work with. */
 export type AppServices = {
@@ -35,6 +37,8 @@ export type AppServices = {
   tokens: ServiceTokenCodec
   /** Whether URLs that callers give may lead to private addresses (development). */
   allowPrivateAddresses: boolean
+  /** The built dashboard; without it control serves the API alone. */
+  dashboard: DashboardFiles | undefined
   /** What tenants' URLs are built from. */
   domain: string
   clock: Clock
@@ -45,6 +49,8 @@ export type IdempotencyTicket = { caller: string; key: string }
 
 export type AppVariables = ServiceVariables & {
   principal: PlatformKeyRow
+  /** Set where a browser's cookie opened the door instead of a key. */
+  session?: SessionRow
   idempotency?: IdempotencyTicket
 }
 export type AppEnv = { Variables: AppVariables }

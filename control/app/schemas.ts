@@ -67,6 +67,14 @@ export type TenantDocument = z.output<typeof tenantSchema>
 export const patchedTenantSchema = tenantSchema
   .extend({ operation_id: z.string().optional().openapi({ description: 'Of the move that the patch has begun.' }) })
   .openapi('PatchedTenant')
+export const listedTenantSchema = tenantSchema
+  .extend({
+    api_requests_this_month: z
+      .number()
+      .int()
+      .openapi({ description: 'As of some seconds ago; the usage document is exact.' }),
+  })
+  .openapi('ListedTenant')
 
 export const keysSchema = z
   .object({ anon: z.string(), service: z.string() })

@@ -2,7 +2,7 @@ import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
 import { ISOLATIONS } from '../../tenancy/plan.ts'
 import { TENANT_STATUSES } from '../../tenancy/tenant.ts'
 import { findOperation } from '../stores/operation-store.ts'
-import { findTenant, listTenants } from '../stores/tenant-store.ts'
+import { countTenants, findTenant, listTenants, TENANT_SORTS } from '../stores/tenant-store.ts'
 import { allow, notFound } from './authentication.ts'
 import { acceptTenant, renderCreated } from './create-tenant.ts'
 import { decodeCursor, makePage } from './cursor.ts'
@@ -17,6 +17,7 @@ import {
   acceptedTenantSchema,
   createdTenantSchema,
   createTenantSchema,
+  listedTenantSchema,
   listOf,
   operationSchema,
   pageQuerySchema,
@@ -47,7 +48,7 @@ const listTenantsRoute = createRoute({
   method: 'get',
   path: '/v1/tenants',
   summary: 'List tenants, newest first',
-  description: 'Deleted tenants are listed with `status=deleted` only.',
+  description: 'Deleted tenants are listed with `status=deleted` only. A cursor belongs to the order it came from.',
   security: BEARER,
   request: {
     query: pageQuerySchema.extend({
@@ -55,9 +56,18 @@ const listTenantsRoute = createRoute({
       plan: z.string().max(32).optional(),
       status: z.enum(TENANT_STATUSES).optional(),
       isolation: z.enum(ISOLATIONS).optional(),
+      sort: z.enum(TENANT_SORTS).default('created_at'),
+      order: z.enum(['asc', 'desc']).optional().openapi({ description: 'Texts ascend, the rest descends by itself.' }),
+      count: z.enum(['true', 'false']).optional().openapi({ description: '`true`: also how many there are in all.' }),
     }),
   },
-  responses: { 200: json(listOf(tenantSchema), 'A page of tenants.'), ...problems(400, 401) },
+  responses: {
+    200: json(
+      listOf(listedTenantSchema).extend({ total: z.number().int().optional() }),
+      'A page of tenants; `total` where `count` asks for it.',
+    ),
+    ...problems(400, 401),
+  },
 })
 
 const getTenantRoute = createRoute({
@@ -149,14 +159,29 @@ export function tenantRoutes(services: AppServices) {
   })
 
   app.openapi({ ...listTenantsRoute, middleware: allow('tenants', 'see') }, async (c) => {
-    const { limit, cursor, ...filter } = c.req.valid('query')
-    const position = decodeCursor('tenants', cursor)
-    const before = position === undefined ? undefined : Number(position)
-    const rows = await listTenants(services.pool, { ...filter, before, limit: limit + 1 })
-    return c.json(
-      makePage('tenants', rows, limit, (row) => String(row.position), render),
-      200,
+    const { limit, cursor, sort, order: asked, count, ...filter } = c.req.valid('query')
+    const isText = sort !== 'created_at' && sort !== 'storage' && sort !== 'api_requests'
+    const order = asked ?? (isText ? 'asc' : 'desc')
+    const list = `tenants:${sort}:${order}`
+    const position = decodeCursor(list, cursor)
+    const [rows, total] = await Promise.all([
+      listTenants(services.pool, filter, {
+        sort,
+        order,
+        after: position === undefined ? undefined : readPosition(position),
+        limit: limit + 1,
+        month: new Date(services.clock.nowMs()).toISOString().slice(0, 7),
+      }),
+      count === 'true' ? countTenants(services.pool, filter) : undefined,
+    ])
+    const page = makePage(
+      list,
+      rows,
+      limit,
+      (row) => JSON.stringify([row.sort_value, row.position]),
+      (row) => ({ ...render(row), api_requests_this_month: row.api_requests }),
     )
+    return c.json(total === undefined ? page : { ...page, total }, 200)
   })
 
   app.openapi({ ...getTenantRoute, middleware: allow('tenants', 'see') }, async (c) => {
@@ -206,4 +231,9 @@ export function tenantRoutes(services: AppServices) {
 /** RFC 7240: the caller would rather have the operation at once. */
 function wantsAsync(prefer: string | undefined): boolean {
   return /(?:^|[,;\s])respond-async(?:$|[,;\s])/i.test(prefer ?? '')
+}
+
+function readPosition(position: string): { value: string; position: number } {
+  const [value, at] = z.tuple([z.string(), z.number()]).parse(JSON.parse(position))
+  return { value, position: at }
 }

@@ -5,6 +5,7 @@ import { appendAudit } from '../stores/audit-store.ts'
 import { type Change, makeChange, type PublishTouched } from '../stores/change.ts'
 import { dropOldIdempotencyKeys, IDEMPOTENCY_SECONDS } from '../stores/idempotency-store.ts'
 import { addOperationJob, dropOldResults, insertOperation, listAbandonedOperations } from '../stores/operation-store.ts'
+import { dropOldSessions } from '../stores/session-store.ts'
 import { lockTenant } from '../stores/tenant-store.ts'
 
 /** One recurring duty; every replica runs it, so it must do no harm twice. */
@@ -70,6 +71,7 @@ async function beginPurge(change: Change, tenantId: string): Promise<void> {
 export async function forgetOld(pool: PostgresPool): Promise<void> {
   await dropOldIdempotencyKeys(pool)
   await dropOldResults(pool, IDEMPOTENCY_SECONDS)
+  await dropOldSessions(pool)
   await pool.query(`delete from control.webhook_deliveries where created_at < now() - interval '14 days'`)
   await pool.query(`delete from control.operations where finished_at < now() - interval '90 days'`)
 }

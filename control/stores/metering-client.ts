@@ -55,8 +55,7 @@ export class MeteringClient {
 
   /** Tenants' storage as last sampled, in order of their ids. */
   async readStorage(after: string | null, limit: number): Promise<StoragePage> {
-    const query = new URLSearchParams({ limit: String(limit), ...(after === null ? {} : { after }) })
-    return storagePageSchema.parse(await this.#get(`/internal/v1/storage?${query}`))
+    return storagePageSchema.parse(await this.#get(`/internal/v1/storage?${pageQuery(after, limit)}`))
   }
 
   /** What bounds by quota hold of tenants' month, in order of their ids. */
@@ -128,6 +127,10 @@ export class MeteringClient {
       ...(errors === undefined ? {} : { errors }),
     })
   }
+}
+
+function pageQuery(after: string | null, limit: number): URLSearchParams {
+  return new URLSearchParams({ limit: String(limit), ...(after === null ? {} : { after }) })
 }
 
 function unavailable(cause: unknown): Problem {

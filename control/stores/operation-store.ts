@@ -88,6 +88,28 @@ export async function findOperation(db: Queryable, operationId: string): Promise
   return result.rows[0]
 }
 
+/** Operations, newest first, after the id `before`; each with its tenant's name. */
+export async function listOperations(
+  db: Queryable,
+  filter: {
+    status?: OperationStatus | undefined
+    kind?: OperationKind | undefined
+    tenantId?: string | undefined
+    before?: string | undefined
+    limit: number
+  },
+): Promise<(OperationRow & { tenant_name: string })[]> {
+  const result = await db.query<OperationRow & { tenant_name: string }>(
+    `select operation.*, tenant.name as tenant_name
+     from control.operations operation join control.tenants tenant using (tenant_id)
+     where ($1::text is null or operation.status = $1) and ($2::text is null or operation.kind = $2)
+       and ($3::text is null or operation.tenant_id = $3) and ($4::text is null or operation_id < $4)
+     order by operation_id desc limit $5`,
+    [filter.status ?? null, filter.kind ?? null, filter.tenantId ?? null, filter.before ?? null, filter.limit],
+  )
+  return result.rows
+}
+
 /** Takes the operation for `owner`; `undefined` when it has ended or another process holds it. */
 export async function claimOperation(
   db: Queryable,

@@ -65,6 +65,25 @@ export async function insertSharedServer(
   return row
 }
 
+/** A server of the shared tier as operators see it. */
+export type SharedServerFill = Pick<ServerRow, 'server' | 'capacity' | 'max_connections' | 'draining'> & {
+  tenants: number
+  documents_bytes: number
+}
+
+/** The shared tier, with what its tenants store. */
+export async function listSharedServers(db: Queryable): Promise<SharedServerFill[]> {
+  const result = await db.query<SharedServerFill>(
+    `select server, tenant_count as tenants, capacity, coalesce(held.bytes, 0)::bigint as documents_bytes, max_connections,
+       draining
+     from control.servers left join (
+       select server, sum(documents_bytes) as bytes from control.tenants where purged_at is null group by server) held
+       using (server)
+     where kind = 'shared' order by length(server), server`,
+  )
+  return result.rows
+}
+
 /** Follows a server that has moved to another address. */
 export async function moveServer(change: Change, server: string, host: string, port: number): Promise<void> {
   const result = await change.tx.query<ServerRow>(

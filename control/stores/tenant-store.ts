@@ -127,36 +127,88 @@ export async function updateTenant(change: Change, tenantId: string, fields: Ten
   }
 }
 
+/** What lists can be ordered by. Ties are broken by the order of creation, so that pages never overlap. */
+const SORT_EXPRESSIONS = {
+  created_at: 'tenant.position',
+  name: 'tenant.name collate "C"',
+  plan: 'tenant.plan',
+  status: 'tenant.status',
+  isolation: 'tenant.isolation',
+  storage: '(tenant.documents_bytes + tenant.files_bytes)',
+  api_requests: `coalesce(counted.requests, 0)`,
+} as const
+export type TenantSort = keyof typeof SORT_EXPRESSIONS
+export const TENANT_SORTS = Object.keys(SORT_EXPRESSIONS) as [TenantSort, ...TenantSort[]]
+
 export type TenantFilter = {
   name?: string | undefined
   plan?: string | undefined
   status?: TenantStatus | undefined
   isolation?: Isolation | undefined
-  /** Tenants created before the one at this position. */
-  before?: number | undefined
-  limit: number
 }
+export type TenantPage = {
+  sort: TenantSort
+  order: 'asc' | 'desc'
+  /** The page starts behind the tenant with this value of `sort` at this position. */
+  after?: { value: string; position: number } | undefined
+  limit: number
+  /** The month (`YYYY-MM`) whose requests are told. */
+  month: string
+}
+/** A tenant in a list: with its requests of the month, and where it stands in the order. */
+export type ListedTenantRow = TenantRow & { api_requests: number; sort_value: string }
 
-/** Tenants, newest first. Deleted ones are listed only when `status` asks for them; purged ones never. */
-export async function listTenants(db: Queryable, filter: TenantFilter): Promise<TenantRow[]> {
-  const conditions = ['purged_at is null']
-  const values: unknown[] = []
-  const add = (condition: string, value: unknown) => {
-    values.push(value)
-    conditions.push(condition.replace('?', `$${values.length}`))
+/** A page of tenants. Deleted ones are listed only when `status` asks for them; purged ones never. */
+export async function listTenants(db: Queryable, filter: TenantFilter, page: TenantPage): Promise<ListedTenantRow[]> {
+  const { conditions, values } = whereOf(filter)
+  const expression = SORT_EXPRESSIONS[page.sort]
+  const add = (value: unknown) => `$${values.push(value)}`
+  const month = add(page.month)
+  if (page.after !== undefined) {
+    const type =
+      page.sort === 'created_at' || page.sort === 'storage' || page.sort === 'api_requests' ? 'bigint' : 'text'
+    const bound = `(${add(page.after.value)}::${type}, ${add(page.after.position)}::bigint)`
+    conditions.push(`(${expression}, tenant.position) ${page.order === 'asc' ? '>' : '<'} ${bound}`)
   }
-  if (filter.name !== undefined) add('strpos(name, ?) > 0', filter.name.toLowerCase())
-  if (filter.plan !== undefined) add('plan = ?', filter.plan)
-  if (filter.isolation !== undefined) add('isolation = ?', filter.isolation)
-  if (filter.status !== undefined) add('status = ?', filter.status)
-  else conditions.push(`status <> 'deleted'`)
-  if (filter.before !== undefined) add('position < ?', filter.before)
-  values.push(filter.limit)
-  const result = await db.query<TenantRow>(
-    `select * from control.tenants where ${conditions.join(' and ')} order by position desc limit $${values.length}`,
+  const result = await db.query<ListedTenantRow>(
+    `select tenant.*, coalesce(counted.requests, 0) as api_requests, (${expression})::text as sort_value
+     from control.tenants tenant left join control.tenant_requests counted
+       on counted.tenant_id = tenant.tenant_id and counted.month = ${month}
+     where ${conditions.join(' and ')}
+     order by ${expression} ${page.order}, tenant.position ${page.order} limit ${add(page.limit)}`,
     values,
   )
   return result.rows
+}
+
+export async function countTenants(db: Queryable, filter: TenantFilter): Promise<number> {
+  const { conditions, values } = whereOf(filter)
+  const result = await db.query<{ count: number }>(
+    `select count(*)::int as count from control.tenants tenant where ${conditions.join(' and ')}`,
+    values,
+  )
+  return result.rows[0]?.count ?? 0
+}
+
+/** True while a living tenant has the name. */
+export async function isNameTaken(db: Queryable, name: string): Promise<boolean> {
+  const result = await db.query(
+    `select from control.tenants where name = $1 and status not in ('deleting', 'deleted', 'failed')`,
+    [name],
+  )
+  return result.rowCount !== 0
+}
+
+function whereOf(filter: TenantFilter): { conditions: string[]; values: unknown[] } {
+  const conditions = ['tenant.purged_at is null']
+  const values: unknown[] = []
+  const add = (condition: string, value: unknown) => conditions.push(condition.replace('?', `$${values.push(value)}`))
+  if (filter.name !== undefined) add('strpos(tenant.name, ?) > 0', filter.name.toLowerCase())
+  if (filter.plan !== undefined) add('tenant.plan = ?', filter.plan)
+  if (filter.isolation !== undefined) add('tenant.isolation = ?', filter.isolation)
+  if (filter.status !== undefined) add('tenant.status = ?', filter.status)
+  else conditions.push(`tenant.status <> 'deleted'`)
+  return { conditions, values }
 }
 
 function asNameTaken(fault: unknown): unknown {

@@ -51,6 +51,7 @@ export async function startTestControl(options: {
     AERODB_DOMAIN: 'localhost',
     AERODB_DATA_DIR: dataDir,
     AERODB_PLAN_CATALOGUE: undefined,
+    AERODB_DASHBOARD_DIR: undefined,
     AERODB_DATABASE_URL: options.databaseUrl,
     AERODB_SHARED_DATABASE_URLS: [...options.sharedUrls],
     AERODB_REDIS_URL: [options.redisUrl],

@@ -1,0 +1,70 @@
+import createClient, { type Client } from 'openapi-fetch'
+import type { components, paths } from './platform-api.ts'
+
+export type { components, paths } from './platform-api.ts'
+
+/** The named documents of the platform API: `Document<'Tenant'>`. */
+export type Document<Name extends keyof components['schemas']> = components['schemas'][Name]
+
+/** What the platform answered when it refused or failed, as RFC 9457 has it; also what stood between it and us. */
+export class PlatformProblem extends Error {
+  readonly status: number
+  readonly code: string
+  readonly requestId: string | undefined
+  readonly errors: readonly { path: string; message: string }[]
+
+  constructor(problem: {
+    status: number
+    code: string
+    detail: string
+    requestId?: string | undefined
+    errors?: readonly { path: string; message: string }[] | undefined
+  }) {
+    super(problem.detail)
+    this.name = 'PlatformProblem'
+    this.status = problem.status
+    this.code = problem.code
+    this.requestId = problem.requestId
+    this.errors = problem.errors ?? []
+  }
+}
+
+export type PlatformClient = Client<paths>
+
+/**
+ * A client of the platform API, typed by its OpenAPI document. Every answer that is no success is thrown as a
+ * `PlatformProblem`; `data` is therefore there whenever a call returns (but for 204 and 304).
+ */
+export function makePlatformClient(options: {
+  baseUrl: string
+  headers?: Record<string, string>
+  fetch?: (request: Request) => Promise<Response>
+}): PlatformClient {
+  const { baseUrl, headers = {}, fetch: send = (request) => fetch(request) } = options
+  const client = createClient<paths>({
+    baseUrl,
+    headers,
+    fetch: async (request) => {
+      const response = await send(request).catch((fault: unknown) => {
+        if (fault instanceof DOMException && fault.name === 'AbortError') throw fault
+        throw new PlatformProblem({ status: 0, code: 'unreachable', detail: 'The platform cannot be reached.' })
+      })
+      if (!response.ok && response.status !== 304) throw await readProblem(response)
+      return response
+    },
+  })
+  return client
+}
+
+/** The problem document of a response; of one that carries none, what its status says. */
+export async function readProblem(response: Response): Promise<PlatformProblem> {
+  const body: unknown = await response.json().catch(() => undefined)
+  const known: Partial<Document<'Problem'>> = typeof body === 'object' && body !== null ? body : {}
+  return new PlatformProblem({
+    status: response.status,
+    code: known.code ?? 'unexpected_answer',
+    detail: known.detail ?? known.title ?? `The platform answered ${response.status}.`,
+    requestId: known.request_id ?? response.headers.get('x-request-id') ?? undefined,
+    errors: known.errors,
+  })
+}

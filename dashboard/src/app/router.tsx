@@ -1,0 +1,54 @@
+import { createBrowserRouter, isRouteErrorResponse, redirect, useRouteError } from 'react-router'
+import { EmptyState } from '../parts/empty-state.tsx'
+import { PageLoading } from '../parts/page-loading.tsx'
+import { ProblemAlert } from '../parts/problem-alert.tsx'
+import { Shell } from './shell.tsx'
+
+/** Pages are loaded when they are gone to; what they draw charts with only where there are some. */
+export const router = createBrowserRouter([
+  {
+    element: <Shell />,
+    hydrateFallbackElement: <PageLoading />,
+    children: [
+      {
+        errorElement: <PageFault />,
+        children: [
+          { index: true, loader: () => redirect('/tenants') },
+          {
+            path: 'tenants',
+            lazy: async () => ({ Component: (await import('../tenants/tenants-page.tsx')).TenantsPage }),
+          },
+          {
+            path: 'tenants/:tenantId',
+            lazy: async () => ({ Component: (await import('../tenant/tenant-page.tsx')).TenantPage }),
+          },
+          {
+            path: 'alerts',
+            lazy: async () => ({ Component: (await import('../platform/alerts-page.tsx')).AlertsPage }),
+          },
+          {
+            path: 'operations',
+            lazy: async () => ({ Component: (await import('../platform/operations-page.tsx')).OperationsPage }),
+          },
+          { path: '*', element: <NoPage /> },
+        ],
+      },
+    ],
+  },
+])
+
+function NoPage() {
+  return (
+    <EmptyState title="There is no such page">The address may be from an older version of the dashboard.</EmptyState>
+  )
+}
+
+function PageFault() {
+  const fault = useRouteError()
+  return (
+    <ProblemAlert
+      fault={isRouteErrorResponse(fault) ? new Error(fault.statusText) : fault}
+      onRetry={() => window.location.reload()}
+    />
+  )
+}
