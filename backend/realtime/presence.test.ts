@@ -12,6 +12,7 @@ let redis: RedisServer
 let one: TestBackend
 let two: TestBackend
 const clients: RealtimeClient[] = []
+const servers: { stop(): Promise<unknown> }[] = []
 
 beforeAll(async () => {
   redis = await startRedis()
@@ -20,6 +21,7 @@ beforeAll(async () => {
 })
 afterEach(async () => {
   for (const client of clients.splice(0)) await client.disconnect()
+  for (const server of servers.splice(0).reverse()) await server.stop()
 })
 afterAll(async () => {
   await one.stop()
@@ -107,8 +109,11 @@ test('what a killed process held leaves once its lease has run out', async () =>
 
 test('after Redis was away and lost everything, everybody is present again', async () => {
   const lossy = await startRedis()
+  servers.push(lossy)
   const left = await TestBackend.start(lossy, { tenants, beatMs: 100 })
+  servers.push(left)
   const right = await TestBackend.start(lossy, { tenants, beatMs: 100 })
+  servers.push(right)
   const ada = await enter(left, 'lossy', 'ada')
   const bob = await enter(right, 'lossy', 'bob')
   await ada.channel.track({})
@@ -122,8 +127,33 @@ test('after Redis was away and lost everything, everybody is present again', asy
   await waitFor(() => bob.keys().join() === 'ada,local')
   const late = await enter(right, 'lossy', 'late')
   await waitFor(() => late.keys().join() === 'ada,local')
-  for (const client of clients.splice(0)) await client.disconnect()
-  await left.stop()
-  await right.stop()
+})
+
+test('who comes back to a Redis that lost everything is not taken for dead before the next beat', async () => {
+  const lossy = await startRedis()
+  servers.push(lossy)
+  // The next beat would come too late.
+  const slow = await TestBackend.start(lossy, { tenants, beatMs: 60_000 })
+  servers.push(slow)
+  const quick = await TestBackend.start(lossy, { tenants, beatMs: 20 })
+  servers.push(quick)
+  const ada = await enter(slow, 'back', 'ada')
+  const bob = await enter(quick, 'back', 'bob')
+  await ada.channel.track({})
+  await waitFor(() => bob.keys().join() === 'ada')
   await lossy.stop()
+  await lossy.start()
+  const lease = `aerodb:realtime:backend:${slow.instanceId}`
+  await waitFor(() =>
+    slow.redis.exists(lease).then(
+      (count) => count === 1,
+      () => false,
+    ),
+  )
+  await waitFor(() => bob.keys().join() === 'ada')
+  // Longer than a quick process takes to tell that a lease is gone, and than its clients take to hear of it.
+  await new Promise((resolve) => setTimeout(resolve, 300))
+  await waitFor(() => bob.keys().join() === 'ada')
+  const late = await enter(quick, 'back', 'late')
+  await waitFor(() => late.keys().join() === 'ada')
 })

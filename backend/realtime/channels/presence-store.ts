@@ -10,6 +10,13 @@ const MISSES_UNTIL_DEAD = 2
 /** What no process refreshes is forgotten; entries of processes that died unseen go with it. */
 const HASH_TTL_S = 3_600
 
+/** Deletes fields (ARGV: field, value, ...) that still hold what was read: their process may have come back and written them again. */
+const DELETE_AS_READ = `
+for i = 1, #ARGV, 2 do
+  if redis.call('HGET', KEYS[1], ARGV[i]) == ARGV[i + 1] then redis.call('HDEL', KEYS[1], ARGV[i]) end
+end
+`
+
 /**
  * Presences of all processes in Redis, so that a process that begins to look at a topic sees everybody: one hash per topic,
  * one field per tracked client, named by the process that holds the client. Each process keeps a lease; when a peer's lease is
@@ -24,6 +31,7 @@ export class PresenceStore {
   readonly #onPeerDead: (instanceId: string) => void
   #timer: NodeJS.Timeout | undefined
   #nextRef = 0
+  #writings = 0
 
   constructor(options: {
     redis: RedisClient
@@ -64,7 +72,9 @@ export class PresenceStore {
 
   /** Writes entries of ours, new or again, and keeps the topic's hash from being forgotten. */
   async write(hash: string, entries: readonly PresenceEntry[]): Promise<void> {
-    const fields = entries.flatMap(({ ref, key, metaJson }) => [ref, JSON.stringify([key, metaJson])])
+    // A number that never comes twice tells what is written again from what a peer has read before.
+    const writing = ++this.#writings
+    const fields = entries.flatMap(({ ref, key, metaJson }) => [ref, JSON.stringify([key, metaJson, writing])])
     await Promise.all([
       fields.length > 0 ? this.#redis.hset(hash, ...fields) : undefined,
       this.#redis.expire(hash, HASH_TTL_S),
@@ -79,7 +89,7 @@ export class PresenceStore {
     const fields = await this.#redis.hgetall(hash)
     const entries: PresenceEntry[] = []
     for (const [ref, text] of Object.entries(fields)) {
-      const [key, metaJson] = JSON.parse(text) as [string, string]
+      const [key, metaJson] = JSON.parse(text) as [string, string, number]
       entries.push({ ref, key, metaJson })
     }
     const unknown = new Set(
@@ -92,15 +102,24 @@ export class PresenceStore {
         else dead.add(id)
       }),
     )
-    const stale = entries.filter((entry) => dead.has(instanceOf(entry.ref))).map((entry) => entry.ref)
-    if (stale.length > 0) void this.#redis.hdel(hash, ...stale).catch(() => {})
+    const stale = Object.entries(fields).filter(([ref]) => dead.has(instanceOf(ref)))
+    if (stale.length > 0) void this.#redis.eval(DELETE_AS_READ, 1, hash, ...stale.flat()).catch(() => {})
     return entries.filter((entry) => !dead.has(instanceOf(entry.ref)))
   }
 
-  /** Notes that a peer has spoken: it will be watched. */
+  /** Notes that a peer has spoken: it lives, and will be watched. */
   sawPeer(ref: string): void {
     const id = instanceOf(ref)
-    if (id !== this.#instanceId && !this.#peers.has(id)) this.#peers.set(id, 0)
+    if (id !== this.#instanceId) this.#peers.set(id, 0)
+  }
+
+  /**
+   * Shows that this process lives, at once: after Redis has lost its data, before entries are written again, for peers take what
+   * is held by nobody for dead.
+   * @throws when Redis is away.
+   */
+  async renewLease(): Promise<void> {
+    await this.#redis.set(leaseKey(this.#instanceId), '1', 'EX', LEASE_S)
   }
 
   /** Ends the lease: peers drop what is left of ours without waiting. */
@@ -112,9 +131,12 @@ export class PresenceStore {
 
   async #beat(): Promise<void> {
     try {
-      await this.#redis.set(leaseKey(this.#instanceId), '1', 'EX', LEASE_S)
+      await this.renewLease()
       for (const [id, misses] of [...this.#peers]) {
-        if (await this.#isAlive(id)) this.#peers.set(id, 0)
+        const isAlive = await this.#isAlive(id)
+        // It has spoken while we asked.
+        if (this.#peers.get(id) !== misses) continue
+        if (isAlive) this.#peers.set(id, 0)
         else if (misses + 1 < MISSES_UNTIL_DEAD) this.#peers.set(id, misses + 1)
         else {
           this.#peers.delete(id)

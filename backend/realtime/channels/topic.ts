@@ -101,12 +101,11 @@ export class Topic {
     })
   }
 
-  /** A process has died: what it held leaves. */
+  /** A process has died: what it held leaves. Redis is cleared of it by whoever reads the topic next, who can tell whether it came back. */
   dropPresences(isGone: (ref: string) => boolean): void {
     const leaves = this.#view.select(isGone)
     if (leaves.length === 0) return
     this.#apply({ joins: [], leaves })
-    void this.#store.record(this.#hash, { joins: [], leaves })
   }
 
   /** Stops listening; the last member has left. */
@@ -145,14 +144,20 @@ export class Topic {
       this.#pendingDiff = { joins: [], leaves: [] }
       setTimeout(() => this.#flushDiff(), DIFF_WINDOW_MS).unref()
     }
-    this.#pendingDiff.joins.push(...diff.joins)
-    this.#pendingDiff.leaves.push(...diff.leaves)
+    const pending = this.#pendingDiff
+    // Clients apply joins before leaves: who left and came back within the window never left.
+    const gone = new Set(pending.leaves.map(({ ref }) => ref))
+    const back = new Set(diff.joins.map(({ ref }) => ref).filter((ref) => gone.has(ref)))
+    pending.leaves = pending.leaves.filter(({ ref }) => !back.has(ref))
+    pending.joins.push(...diff.joins.filter(({ ref }) => !back.has(ref)))
+    pending.leaves.push(...diff.leaves)
   }
 
   #flushDiff(): void {
     const diff = this.#pendingDiff
     if (diff === undefined) return
     this.#pendingDiff = undefined
+    if (isEmptyDiff(diff)) return
     const address = { joinRef: null, ref: null, topic: this.clientTopic, event: 'presence_diff' }
     const message = OutboundMessage.json(address, diffJson(diff))
     for (const member of this.#members) if (member.wantsPresence) member.deliver(message)

@@ -27,11 +27,12 @@ export class Topics {
       ...(options.beatMs === undefined ? {} : { beatMs: options.beatMs }),
     })
     // Listening and writing are two connections, and either may be back first: what is told before the second one is, is lost.
-    const resync = (): void => {
+    const resync = async (): Promise<void> => {
+      await this.presences.renewLease().catch(() => {})
       for (const topic of this.#topics.values()) topic.resync()
     }
-    options.bus.onGap(resync)
-    onRedisLoss(options.redis, resync)
+    options.bus.onGap(() => void resync())
+    onRedisLoss(options.redis, () => void resync())
   }
 
   /** Lets a member in; resolves when nothing that is said from now on is missed. */
