@@ -18,7 +18,12 @@ export function decodeCursor(list: string, cursor: string | undefined): string |
   } catch {
     // Not ours: refused below.
   }
-  throw new Problem(400, 'validation_failed', {
+  throw foreignCursor()
+}
+
+/** The answer to a cursor that this list did not give out, or whose position is none of it. */
+export function foreignCursor(): Problem {
+  return new Problem(400, 'validation_failed', {
     detail: 'The cursor is not one that this list gave out.',
     errors: [{ path: 'cursor', message: 'must be the next_cursor of an earlier page' }],
   })

@@ -2,10 +2,10 @@ import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
 import { ISOLATIONS } from '../../tenancy/plan.ts'
 import { TENANT_STATUSES } from '../../tenancy/tenant.ts'
 import { findOperation } from '../stores/operation-store.ts'
-import { countTenants, findTenant, listTenants, TENANT_SORTS } from '../stores/tenant-store.ts'
+import { countTenants, findTenant, isCounted, listTenants, TENANT_SORTS } from '../stores/tenant-store.ts'
 import { allow, notFound } from './authentication.ts'
 import { acceptTenant, renderCreated } from './create-tenant.ts'
-import { decodeCursor, makePage } from './cursor.ts'
+import { decodeCursor, foreignCursor, makePage } from './cursor.ts'
 import { deleteTenant, restoreTenant } from './delete-tenant.ts'
 import type { AppEnv, AppServices } from './environment.ts'
 import { matchesNone } from './etag.ts'
@@ -160,15 +160,14 @@ export function tenantRoutes(services: AppServices) {
 
   app.openapi({ ...listTenantsRoute, middleware: allow('tenants', 'see') }, async (c) => {
     const { limit, cursor, sort, order: asked, count, ...filter } = c.req.valid('query')
-    const isText = sort !== 'created_at' && sort !== 'storage' && sort !== 'api_requests'
-    const order = asked ?? (isText ? 'asc' : 'desc')
+    const order = asked ?? (isCounted(sort) ? 'desc' : 'asc')
     const list = `tenants:${sort}:${order}`
     const position = decodeCursor(list, cursor)
     const [rows, total] = await Promise.all([
       listTenants(services.pool, filter, {
         sort,
         order,
-        after: position === undefined ? undefined : readPosition(position),
+        after: position === undefined ? undefined : readPosition(position, isCounted(sort)),
         limit: limit + 1,
         month: new Date(services.clock.nowMs()).toISOString().slice(0, 7),
       }),
@@ -233,7 +232,15 @@ function wantsAsync(prefer: string | undefined): boolean {
   return /(?:^|[,;\s])respond-async(?:$|[,;\s])/i.test(prefer ?? '')
 }
 
-function readPosition(position: string): { value: string; position: number } {
-  const [value, at] = z.tuple([z.string(), z.number()]).parse(JSON.parse(position))
-  return { value, position: at }
+const positionSchema = z.tuple([z.string().max(200), z.int().nonnegative()])
+const countedSchema = z.tuple([z.string().regex(/^\d{1,18}$/), z.int().nonnegative()])
+
+/** @throws Problem 400 `validation_failed` when it is none that a page ended with. */
+function readPosition(text: string, counted: boolean): { value: string; position: number } {
+  try {
+    const [value, position] = (counted ? countedSchema : positionSchema).parse(JSON.parse(text))
+    return { value, position }
+  } catch {
+    throw foreignCursor()
+  }
 }

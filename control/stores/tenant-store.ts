@@ -128,17 +128,22 @@ export async function updateTenant(change: Change, tenantId: string, fields: Ten
 }
 
 /** What lists can be ordered by. Ties are broken by the order of creation, so that pages never overlap. */
-const SORT_EXPRESSIONS = {
-  created_at: 'tenant.position',
-  name: 'tenant.name collate "C"',
-  plan: 'tenant.plan',
-  status: 'tenant.status',
-  isolation: 'tenant.isolation',
-  storage: '(tenant.documents_bytes + tenant.files_bytes)',
-  api_requests: `coalesce(counted.requests, 0)`,
+const SORTS = {
+  created_at: { expression: 'tenant.position', type: 'bigint' },
+  name: { expression: 'tenant.name collate "C"', type: 'text' },
+  plan: { expression: 'tenant.plan', type: 'text' },
+  status: { expression: 'tenant.status', type: 'text' },
+  isolation: { expression: 'tenant.isolation', type: 'text' },
+  storage: { expression: '(tenant.documents_bytes + tenant.files_bytes)', type: 'bigint' },
+  api_requests: { expression: 'coalesce(counted.requests, 0)', type: 'bigint' },
 } as const
-export type TenantSort = keyof typeof SORT_EXPRESSIONS
-export const TENANT_SORTS = Object.keys(SORT_EXPRESSIONS) as [TenantSort, ...TenantSort[]]
+export type TenantSort = keyof typeof SORTS
+export const TENANT_SORTS = Object.keys(SORTS) as [TenantSort, ...TenantSort[]]
+
+/** True for what reads best from the largest on: numbers and times. */
+export function isCounted(sort: TenantSort): boolean {
+  return SORTS[sort].type === 'bigint'
+}
 
 export type TenantFilter = {
   name?: string | undefined
@@ -161,12 +166,10 @@ export type ListedTenantRow = TenantRow & { api_requests: number; sort_value: st
 /** A page of tenants. Deleted ones are listed only when `status` asks for them; purged ones never. */
 export async function listTenants(db: Queryable, filter: TenantFilter, page: TenantPage): Promise<ListedTenantRow[]> {
   const { conditions, values } = whereOf(filter)
-  const expression = SORT_EXPRESSIONS[page.sort]
+  const { expression, type } = SORTS[page.sort]
   const add = (value: unknown) => `$${values.push(value)}`
   const month = add(page.month)
   if (page.after !== undefined) {
-    const type =
-      page.sort === 'created_at' || page.sort === 'storage' || page.sort === 'api_requests' ? 'bigint' : 'text'
     const bound = `(${add(page.after.value)}::${type}, ${add(page.after.position)}::bigint)`
     conditions.push(`(${expression}, tenant.position) ${page.order === 'asc' ? '>' : '<'} ${bound}`)
   }
