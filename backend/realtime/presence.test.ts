@@ -107,13 +107,19 @@ test('what a killed process held leaves once its lease has run out', async () =>
   expect(late.keys()).toEqual([])
 })
 
-test('after Redis was away and lost everything, everybody is present again', async () => {
+/** Two processes over a Redis that keeps nothing when it is stopped. */
+async function startLossy(leftBeatMs: number, rightBeatMs: number) {
   const lossy = await startRedis()
   servers.push(lossy)
-  const left = await TestBackend.start(lossy, { tenants, beatMs: 100 })
+  const left = await TestBackend.start(lossy, { tenants, beatMs: leftBeatMs })
   servers.push(left)
-  const right = await TestBackend.start(lossy, { tenants, beatMs: 100 })
+  const right = await TestBackend.start(lossy, { tenants, beatMs: rightBeatMs })
   servers.push(right)
+  return { lossy, left, right }
+}
+
+test('after Redis was away and lost everything, everybody is present again', async () => {
+  const { lossy, left, right } = await startLossy(100, 100)
   const ada = await enter(left, 'lossy', 'ada')
   const bob = await enter(right, 'lossy', 'bob')
   await ada.channel.track({})
@@ -130,13 +136,8 @@ test('after Redis was away and lost everything, everybody is present again', asy
 })
 
 test('who comes back to a Redis that lost everything is not taken for dead before the next beat', async () => {
-  const lossy = await startRedis()
-  servers.push(lossy)
   // The next beat would come too late.
-  const slow = await TestBackend.start(lossy, { tenants, beatMs: 60_000 })
-  servers.push(slow)
-  const quick = await TestBackend.start(lossy, { tenants, beatMs: 20 })
-  servers.push(quick)
+  const { lossy, left: slow, right: quick } = await startLossy(60_000, 20)
   const ada = await enter(slow, 'back', 'ada')
   const bob = await enter(quick, 'back', 'bob')
   await ada.channel.track({})
