@@ -1,7 +1,7 @@
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vite'
 
-/** Two pages: the dashboard, and the price calculator that anyone may open and frame. Control serves what this builds. */
+/** Control serves what this builds. */
 export default defineConfig({
   root: import.meta.dirname,
   plugins: [react()],
@@ -16,7 +16,6 @@ export default defineConfig({
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
     chunkSizeWarningLimit: 1_000,
-    rolldownOptions: { input: { index: 'dashboard/index.html' } },
   },
   server: {
     proxy: { '/v1': { target: process.env.AERODB_CONTROL_URL ?? 'http://127.0.0.1:8081', xfwd: true } },

@@ -28,6 +28,7 @@ async function main(args: readonly string[]): Promise<boolean> {
     if (!(await run('biome', ['ci', '.']))) return false
     console.error('Types ...')
     if (!(await run('tsc', ['--noEmit']))) return false
+    if (!(await run('tsc', ['--noEmit', '--project', 'dashboard']))) return false
   }
   const config = isLong ? ['--config', 'vitest.long.config.ts'] : []
   return run('vitest', ['run', ...config, ...filters])

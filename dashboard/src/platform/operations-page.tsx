@@ -2,13 +2,12 @@ import { Anchor, Paper, Text } from '@mantine/core'
 import { keepPreviousData, useQuery } from '@tanstack/react-query'
 import { createColumnHelper } from '@tanstack/react-table'
 import { Link } from 'react-router'
-import { api, unwrap } from '../api/client.ts'
+import { api, type Document, unwrap } from '../api/client.ts'
 import { LIVE_MS } from '../api/query-client.ts'
-import type { Operation } from '../api/tenants.ts'
 import { type Column, DataTable, type tableFeatureSet } from '../parts/data-table.tsx'
 import { EmptyState } from '../parts/empty-state.tsx'
 import { PageHeader } from '../parts/page-header.tsx'
-import { PagerButtons, useCursorPages } from '../parts/pager.tsx'
+import { Pager, useCursorPages } from '../parts/pager.tsx'
 import { ProblemAlert } from '../parts/problem-alert.tsx'
 import { StatusDot } from '../parts/status-dot.tsx'
 import { TimeAgo } from '../parts/time-ago.tsx'
@@ -45,11 +44,13 @@ export function OperationsPage() {
             empty={<EmptyState title="Nothing was done yet">Creating a tenant is the first operation.</EmptyState>}
           />
         )}
-        <PagerButtons pages={pages} next={operations.data?.next_cursor ?? null} />
+        <Pager pages={pages} next={operations.data?.next_cursor} />
       </Paper>
     </>
   )
 }
+
+type Operation = Document<'ListedOperation'>
 
 const helper = createColumnHelper<typeof tableFeatureSet, Operation>()
 const COLUMNS = [
@@ -64,12 +65,12 @@ const COLUMNS = [
     enableSorting: false,
     cell: ({ row }) => <Text size="sm">{row.original.error?.detail ?? row.original.step}</Text>,
   }),
-  helper.accessor('tenant_id', {
+  helper.accessor('tenant_name', {
     header: 'Tenant',
     enableSorting: false,
-    cell: ({ getValue }) => (
-      <Anchor component={Link} to={`/tenants/${getValue()}`} size="sm">
-        Show
+    cell: ({ row }) => (
+      <Anchor component={Link} to={`/tenants/${row.original.tenant_id}`} size="sm">
+        {row.original.tenant_name}
       </Anchor>
     ),
   }),

@@ -81,31 +81,22 @@ export function TenantsPage() {
             value={name}
             onChange={(event) => setName(event.currentTarget.value)}
           />
-          <Select
-            aria-label="Plan"
-            placeholder="Plan"
-            className={classes.filter}
-            clearable
+          <FilterSelect
+            label="Plan"
             data={plans?.data.map((plan) => ({ value: plan.id, label: plan.title })) ?? []}
-            value={filter.plan ?? null}
+            value={filter.plan}
             onChange={(value) => set('plan', value)}
           />
-          <Select
-            aria-label="Status"
-            placeholder="Status"
-            className={classes.filter}
-            clearable
+          <FilterSelect
+            label="Status"
             data={STATUSES.map((status) => ({ value: status, label: capital(status) }))}
-            value={filter.status ?? null}
+            value={filter.status}
             onChange={(value) => set('status', value)}
           />
-          <Select
-            aria-label="Isolation"
-            placeholder="Isolation"
-            className={classes.filter}
-            clearable
+          <FilterSelect
+            label="Isolation"
             data={ISOLATIONS.map((isolation) => ({ value: isolation, label: capital(isolation) }))}
-            value={filter.isolation ?? null}
+            value={filter.isolation}
             onChange={(value) => set('isolation', value)}
           />
         </div>
@@ -164,6 +155,26 @@ export function TenantsPage() {
       {canAct && <BulkBar picked={picked} rows={rows} onDone={() => setPicked({})} />}
       <CreateTenant opened={creating} onClose={create.close} />
     </>
+  )
+}
+
+function FilterSelect(props: {
+  label: string
+  data: { value: string; label: string }[]
+  value: string | undefined
+  onChange: (value: string | null) => void
+}) {
+  const { label, data, value, onChange } = props
+  return (
+    <Select
+      aria-label={label}
+      placeholder={label}
+      className={classes.filter}
+      clearable
+      data={data}
+      value={value ?? null}
+      onChange={onChange}
+    />
   )
 }
 
