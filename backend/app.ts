@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { RequestListener, ServerResponse } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { Hono } from 'hono'
+import type { Registry } from 'prom-client'
 import { renderProblems, requestIdMiddleware } from '../runtime/hono-service.ts'
 import type { LinkHandler } from '../runtime/link/link-server.ts'
 import type { Logger } from '../runtime/log.ts'
@@ -34,6 +35,7 @@ export type AppOptions = {
   /** Answers `/storage/v1`. */
   storage: RequestListener
   realtime: Realtime
+  metrics: Registry
   maxBodyBytes: number
   log: Logger
 }
@@ -75,11 +77,17 @@ function isRest(url: string): boolean {
   return url.startsWith(REST) && (url.length === REST.length || '/?'.includes(url.charAt(REST.length)))
 }
 
-function makeHonoApp({ contexts, servers, catalogues, realtime, maxBodyBytes, log }: AppOptions) {
+function makeHonoApp({ contexts, servers, catalogues, realtime, metrics, maxBodyBytes, log }: AppOptions) {
   const app = new Hono<{ Variables: TenantVariables }>()
   renderProblems(app)
   app.use(requestIdMiddleware(log))
   app.get('/healthz', (c) => c.json({ status: 'ok' }))
+  // A tenant's request has a context, by which it is told from Prometheus on the private network: it finds nothing here.
+  app.get('/metrics', async (c, next) =>
+    c.req.header(CONTEXT_HEADER) === undefined
+      ? c.body(await metrics.metrics(), 200, { 'Content-Type': metrics.contentType })
+      : next(),
+  )
   app.use(async (c, next) => {
     c.set('caller', contexts.read({ [CONTEXT_HEADER]: c.req.header(CONTEXT_HEADER) }))
     await next()

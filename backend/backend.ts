@@ -3,6 +3,7 @@ import type { AddressInfo, Socket } from 'node:net'
 import { join } from 'node:path'
 import { startShipper } from '../metering/shipper.ts'
 import { openSpool } from '../metering/spool.ts'
+import { measureSpool } from '../metering/spool-metrics.ts'
 import { systemClock } from '../runtime/clock.ts'
 import type { Lifecycle } from '../runtime/lifecycle.ts'
 import { type LinkHandler, type ServedLink, serveLink } from '../runtime/link/link-server.ts'
@@ -19,6 +20,7 @@ import { parseTenantSnapshot, type TenantSnapshot } from '../tenancy/snapshot.ts
 import { makeApp } from './app.ts'
 import { Catalogues } from './catalogue/catalogues.ts'
 import type { BackendConfig } from './config.ts'
+import { makeBackendMetrics } from './metrics.ts'
 import { type PoolLimits, Servers } from './postgres/servers.ts'
 import { startRealtime } from './realtime/start-realtime.ts'
 import { RequestContexts } from './request-contexts.ts'
@@ -151,6 +153,8 @@ export async function startBackend(options: {
   })
   lifecycle.onStop('storage', () => storage.close())
 
+  const metrics = makeBackendMetrics({ servers, countRealtime: () => realtime.connectionCount })
+  measureSpool(metrics, usage)
   const services = new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET)
   const app = makeApp({
     contexts,
@@ -164,6 +168,7 @@ export async function startBackend(options: {
       (headers) => services.verify(String(headers[SERVICE_TOKEN_HEADER]), systemClock.nowMs()) === 'control',
     ),
     realtime,
+    metrics,
     maxBodyBytes: config.AERODB_BACKEND_MAX_BODY_BYTES,
     log,
   })

@@ -36,6 +36,8 @@ export type Endpoints = {
   gateway: string
   control: string
   admin: string
+  metering: string
+  backend: string
   domain: string
   platform_key: string
   metadata_database_url: string
@@ -109,8 +111,8 @@ export class Platform {
       gateway: await choosePort('AERODB_GATEWAY_PORT', config.AERODB_GATEWAY_PORT, config.AERODB_GATEWAY_HOST),
       admin: await choosePort('AERODB_GATEWAY_ADMIN_PORT', config.AERODB_GATEWAY_ADMIN_PORT),
       control: await choosePort('AERODB_CONTROL_PORT', config.AERODB_CONTROL_PORT),
-      metering: await findFreePort(),
-      backend: await findFreePort(),
+      metering: await choosePort('AERODB_METERING_PORT', config.AERODB_METERING_PORT),
+      backend: await choosePort('AERODB_BACKEND_PORT', config.AERODB_BACKEND_PORT),
     }
     this.#databaseUrl = config.AERODB_DATABASE_URL?.[0] ?? ''
     this.#sharedUrls = config.AERODB_SHARED_DATABASE_URLS ?? []
@@ -225,6 +227,8 @@ export class Platform {
       gateway: `http://127.0.0.1:${ports.gateway}`,
       control: `http://127.0.0.1:${ports.control}`,
       admin: `http://127.0.0.1:${ports.admin}`,
+      metering: `http://127.0.0.1:${ports.metering}`,
+      backend: `http://127.0.0.1:${ports.backend}`,
       domain: this.#config.AERODB_DOMAIN,
       platform_key: this.#platformKey(),
       metadata_database_url: this.#databaseUrl,

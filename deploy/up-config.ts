@@ -11,6 +11,9 @@ const schema = z.object({
   AERODB_GATEWAY_ADMIN_PORT: port.default(9090),
   AERODB_GATEWAY_WORKERS: wholeNumber(1, 256).optional(),
   AERODB_CONTROL_PORT: port.default(8081),
+  /** Nobody but the platform itself and its monitoring asks there: any free port will do. */
+  AERODB_METERING_PORT: port.default(0),
+  AERODB_BACKEND_PORT: port.default(0),
   AERODB_DATA_DIR: z
     .string()
     .default('.aerodb')

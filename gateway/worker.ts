@@ -4,6 +4,7 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { Agent } from 'undici'
 import { openSpool } from '../metering/spool.ts'
+import { measureSpool } from '../metering/spool-metrics.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import { JwksCache } from '../runtime/jwks.ts'
 import { connectRedis, connectSubscriber, onRedisLoss, whenRedisReady } from '../runtime/redis.ts'
@@ -107,6 +108,7 @@ export async function startWorker(service: ServiceContext<GatewayConfig>): Promi
 
   const clients = new ClientConnections()
   const metrics = new GatewayMetrics({ tenants: () => directory.size, connections: () => clients.size })
+  measureSpool(metrics.registry, spool)
   const accessLog = new AccessLog(log, config.AERODB_GATEWAY_ACCESS_LOG_SAMPLE)
   const recordUsage = makeRecordUsage(spool, clock)
   const signals = new SignalBoard(redis, log)

@@ -1,4 +1,5 @@
 import { Hono } from 'hono'
+import type { Registry } from 'prom-client'
 import { z } from 'zod'
 import type { Clock } from '../runtime/clock.ts'
 import { renderProblems, requestIdMiddleware, type ServiceVariables } from '../runtime/hono-service.ts'
@@ -11,6 +12,7 @@ import type { UsageStore } from './usage-store.ts'
 
 export type AppOptions = {
   usage: UsageStore
+  metrics: Registry
   billing: Hono<{ Variables: ServiceVariables }>
   exportLedger: (tenantId: string, month: Month) => ReadableStream<Uint8Array>
   tokens: ServiceTokenCodec
@@ -26,7 +28,8 @@ const pageQuery = z.object({
 })
 const step = z.enum(['hour', 'day']).default('day')
 
-/** The internal API of metering. All but `/healthz` is for our own services: the service token is asked for first. */
+/** The internal API of metering. All but `/healthz` and `/metrics` (for Prometheus; names no tenant) is for our own
+ * services: the service token is asked for first. */
 export function makeApp(options: AppOptions): Hono<{ Variables: ServiceVariables }> {
   const { usage, clock, log } = options
   const app = new Hono<{ Variables: ServiceVariables }>()
@@ -39,6 +42,9 @@ export function makeApp(options: AppOptions): Hono<{ Variables: ServiceVariables
       throw new Problem(503, 'unavailable', { detail: 'The ledger cannot be reached.', cause: fault })
     }
   })
+  app.get('/metrics', async (c) =>
+    c.body(await options.metrics.metrics(), 200, { 'Content-Type': options.metrics.contentType }),
+  )
   app.use('/internal/*', async (c, next) => {
     if (options.tokens.verify(c.req.header(SERVICE_TOKEN_HEADER), clock.nowMs()) === undefined)
       throw new Problem(401, 'unauthorized', { detail: 'This address is for our own services.' })

@@ -17,6 +17,7 @@ import { billingRoutes } from './billing-routes.ts'
 import { DEFAULT_SELLER, noTax, sellerSchema } from './invoice-document.ts'
 import { exportLedger } from './ledger-export.ts'
 import { ensureLedgerPartitions, keepLedgerPartitions } from './ledger-partitions.ts'
+import { makeMeteringMetrics } from './metrics.ts'
 import { keepClosingMonths } from './month-closer.ts'
 import { PdfRenderer } from './pdf-renderer.ts'
 import { RedisUsageStream } from './redis-stream.ts'
@@ -89,10 +90,11 @@ await serviceMain(
       commandTimeoutMs: 5_000,
     })
     lifecycle.onStop('redis', () => redis.disconnect())
+    const stream = new RedisUsageStream(redis)
     const sink = new Sink({
       databaseUrl: config.AERODB_DATABASE_URL,
       pool,
-      stream: new RedisUsageStream(redis),
+      stream,
       clock,
       log,
     })
@@ -116,7 +118,14 @@ await serviceMain(
       if (webhookSecret !== undefined)
         billingApp.route('/', stripeWebhookRoutes({ stripe, billing, webhookSecret, clock }))
     }
+    const metrics = makeMeteringMetrics({
+      sink: () => sink.stats(),
+      countWaiting: () => stream.countWaiting(),
+      findOldestMs: () => stream.findOldestMs(),
+      nowMs: () => clock.nowMs(),
+    })
     const app = makeApp({
+      metrics,
       usage: new UsageStore(pool),
       billing: billingApp,
       exportLedger: (tenantId, month) => exportLedger(pool, tenantId, month),

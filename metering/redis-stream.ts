@@ -63,6 +63,19 @@ export class RedisUsageStream implements UsageStream {
     return this.#redis.xlen(this.#key(partition))
   }
 
+  /** When the oldest entry of any partition was put there, in milliseconds since the epoch by Redis' clock. */
+  async findOldestMs(): Promise<number | undefined> {
+    const keys = Array.from({ length: this.partitions }, (_, partition) => this.#key(partition))
+    const oldest = await Promise.all(keys.map((key) => this.#redis.xrangeBuffer(key, '-', '+', 'COUNT', 1)))
+    const times = oldest.flatMap(([row]) => (row === undefined ? [] : [Number(row[0].toString().split('-')[0])]))
+    return times.length === 0 ? undefined : Math.min(...times)
+  }
+
+  async countWaiting(): Promise<number> {
+    const lengths = await Promise.all(Array.from({ length: this.partitions }, (_, partition) => this.length(partition)))
+    return lengths.reduce((sum, length) => sum + length, 0)
+  }
+
   async publishMarks(marks: ReadonlyMap<string, number>): Promise<void> {
     if (marks.size > 0) await this.#redis.hset(MARKS_KEY, Object.fromEntries(marks))
   }

@@ -92,6 +92,10 @@ export class ServerPool {
     return this.#connections.length
   }
 
+  get waitingCount(): number {
+    return this.#waitingCount
+  }
+
   get isIdle(): boolean {
     return this.#inFlightByTag.size === 0 && this.#waitingCount === 0
   }

@@ -1,19 +1,22 @@
-import { Counter, Gauge, Registry } from 'prom-client'
+import { Counter, Gauge } from 'prom-client'
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
+import { makeRegistry } from '../../runtime/process-metrics.ts'
 import { ALERT_SEVERITIES } from '../stores/alert-store.ts'
 import type { Finding } from './probe.ts'
+import { measureState } from './state-metrics.ts'
 
 /**
- * What monitoring reads at control's `/v1/metrics`. Labels are bounded: never a tenant. What every replica would say alike (open
- * incidents and alerts) is read from the tables when somebody asks.
+ * What monitoring reads at control's `/v1/metrics`. Labels are bounded: never a tenant. What every replica would say alike (tenants,
+ * operations, open incidents and alerts) is read from the tables when somebody asks.
  */
 export class SlaMetrics {
-  readonly registry = new Registry()
+  readonly registry = makeRegistry()
   readonly #looks: Counter<'finding'>
   readonly #passedOver: Counter
 
   constructor(pool: PostgresPool) {
     const registers = [this.registry]
+    measureState(this.registry, pool)
     this.#looks = new Counter({
       name: 'aerodb_prober_looks_total',
       help: 'Looks at tenants by what they found',

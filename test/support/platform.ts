@@ -12,6 +12,8 @@ export type Endpoints = {
   gateway: string
   control: string
   admin: string
+  metering: string
+  backend: string
   domain: string
   platform_key: string
   metadata_database_url: string
