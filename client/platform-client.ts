@@ -12,6 +12,8 @@ export class PlatformProblem extends Error {
   readonly code: string
   readonly requestId: string | undefined
   readonly errors: readonly { path: string; message: string }[]
+  /** When it makes sense to ask again, where the platform has said so. */
+  readonly retryAfterSeconds: number | undefined
 
   constructor(problem: {
     status: number
@@ -19,6 +21,7 @@ export class PlatformProblem extends Error {
     detail: string
     requestId?: string | undefined
     errors?: readonly { path: string; message: string }[] | undefined
+    retryAfterSeconds?: number | undefined
   }) {
     super(problem.detail)
     this.name = 'PlatformProblem'
@@ -26,6 +29,7 @@ export class PlatformProblem extends Error {
     this.code = problem.code
     this.requestId = problem.requestId
     this.errors = problem.errors ?? []
+    this.retryAfterSeconds = problem.retryAfterSeconds
   }
 }
 
@@ -47,6 +51,7 @@ export function makePlatformClient(options: {
     fetch: async (request) => {
       const response = await send(request).catch((fault: unknown) => {
         if (fault instanceof DOMException && fault.name === 'AbortError') throw fault
+        if (fault instanceof PlatformProblem) throw fault
         throw new PlatformProblem({ status: 0, code: 'unreachable', detail: 'The platform cannot be reached.' })
       })
       if (!response.ok && response.status !== 304) throw await readProblem(response)
@@ -66,5 +71,26 @@ export async function readProblem(response: Response): Promise<PlatformProblem> 
     detail: known.detail ?? known.title ?? `The platform answered ${response.status}.`,
     requestId: known.request_id ?? response.headers.get('x-request-id') ?? undefined,
     errors: known.errors,
+    retryAfterSeconds: readRetryAfter(response.headers),
   })
+}
+
+/** `Retry-After` (RFC 9110, 10.2.3) in seconds from now: a number of seconds or a date; `undefined` where it is neither. */
+export function readRetryAfter(headers: Headers, nowMs: number = Date.now()): number | undefined {
+  const text = headers.get('retry-after')?.trim() ?? ''
+  if (/^\d{1,9}$/.test(text)) return Number(text)
+  const atMs = /[A-Za-z]/.test(text) ? Date.parse(text) : Number.NaN
+  return Number.isNaN(atMs) ? undefined : Math.max(0, Math.ceil((atMs - nowMs) / 1_000))
+}
+
+/** What a call has answered; the client has thrown everything that is no success. */
+export function unwrap<Data>(answer: { data?: Data | undefined; response: Response }): Data {
+  if (answer.data === undefined)
+    throw new PlatformProblem({
+      status: answer.response.status,
+      code: 'empty_answer',
+      detail: 'The platform answered with nothing.',
+      requestId: answer.response.headers.get('x-request-id') ?? undefined,
+    })
+  return answer.data
 }

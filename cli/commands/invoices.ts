@@ -1,0 +1,107 @@
+import { createWriteStream } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { Option } from '@commander-js/extra-typings'
+import { type Document, type PlatformClient, unwrap } from '../../client/platform-client.ts'
+import { CliFault, EXIT } from '../fault.ts'
+import { findTenant } from '../find-tenant.ts'
+import { readPages } from '../read-pages.ts'
+import { readMonth, readPositive } from '../read-quantity.ts'
+import type { Perform } from '../session.ts'
+import { renderTable } from '../table.ts'
+import type { Group } from './group.ts'
+
+type Format = 'json' | 'csv' | 'pdf'
+
+/** `aerodb invoices` */
+export function addInvoiceCommands(invoices: Group, perform: Perform): void {
+  invoices
+    .command('list [tenant]')
+    .description("List a tenant's invoices, drafts first; without a tenant, those that were issued to all.")
+    .option('--month <YYYY-MM>', 'of this month', readMonth)
+    .addOption(new Option('--state <state>', 'in this state').choices(['draft', 'issued', 'paid', 'void'] as const))
+    .option('--limit <count>', 'as many at most', readPositive, 50)
+    .option('--all', 'all of them')
+    .action((reference, { month, state, limit, all }) =>
+      perform(async (session) => {
+        const api = await session.connect()
+        const filter = { ...(month && { month }), ...(state && { state }) }
+        const tenant_id = reference === undefined ? undefined : (await findTenant(api, reference, 'any')).tenant_id
+        const page = await readPages({ limit, all }, async (paging) => {
+          const query = { ...filter, ...paging }
+          return unwrap(
+            tenant_id === undefined
+              ? await api.GET('/v1/invoices', { params: { query } })
+              : await api.GET('/v1/tenants/{tenant_id}/invoices', { params: { path: { tenant_id }, query } }),
+          )
+        })
+        session.out.show(page, () => renderInvoices(page.data))
+      }),
+    )
+
+  invoices
+    .command('get <tenant> <month>')
+    .description('The invoice of a month; of an open month a draft.')
+    .addOption(
+      new Option('--format <format>', 'its form').choices(['json', 'csv', 'pdf'] as const).default('json' as const),
+    )
+    .option('-o, --output <file>', 'write it to this file; `-` is stdout, as without it')
+    .option('-f, --force', 'replace a file that is there')
+    .action((reference, month, { format, output, force = false }) =>
+      perform(async (session) => {
+        const toStdout = output === undefined || output === '-'
+        if (toStdout && format === 'pdf' && process.stdout.isTTY)
+          throw new CliFault(EXIT.usage, 'binary_to_terminal', 'A PDF does not go to a terminal.', 'Give --output.')
+        const api = await session.connect()
+        const { tenant_id } = await findTenant(api, reference, 'any')
+        const content = await readInvoice(api, tenant_id, readMonth(month), format)
+        if (toStdout) return pipeline(content, process.stdout, { end: false })
+        await writeFileOnce(output, content, force)
+        session.out.show({ file: output, format }, () => `Written to ${output}.\n`)
+      }),
+    )
+}
+
+async function readInvoice(api: PlatformClient, tenant_id: string, month: string, format: Format): Promise<Readable> {
+  const answer = await api.GET('/v1/tenants/{tenant_id}/invoices/{month}', {
+    params: { path: { tenant_id, month }, query: { format } },
+    parseAs: 'stream',
+  })
+  return Readable.fromWeb(unwrap(answer) as Parameters<typeof Readable.fromWeb>[0])
+}
+
+/** Writes a file whole or not at all; one that is there is replaced only when that is asked for. */
+async function writeFileOnce(path: string, content: Readable, force: boolean): Promise<void> {
+  if (!force) {
+    // Taken first, so that what is there cannot be lost by a race either.
+    const taken = await open(path, 'wx').catch((fault: NodeJS.ErrnoException) => {
+      if (fault.code === 'EEXIST') throw new CliFault(EXIT.usage, 'file_exists', `${path} is there.`, 'Add --force.')
+      throw fault
+    })
+    await taken.close()
+  }
+  const draft = `${path}.${process.pid}.part`
+  try {
+    await pipeline(content, createWriteStream(draft, { flags: 'wx' }))
+    await rename(draft, path)
+  } catch (fault) {
+    await rm(draft, { force: true })
+    if (!force) await rm(path, { force: true })
+    throw fault
+  }
+}
+
+function renderInvoices(invoices: readonly Document<'Invoice'>[]): string {
+  return renderTable(
+    invoices,
+    [
+      { title: 'MONTH', of: (one) => one.month },
+      { title: 'NUMBER', of: (one) => one.number ?? '-' },
+      { title: 'STATE', of: (one) => one.state },
+      { title: 'TOTAL', of: (one) => `${one.total} ${one.currency}`, isNumber: true },
+      { title: 'ID', of: (one) => one.invoice_id ?? '-' },
+    ],
+    'No invoices.',
+  )
+}

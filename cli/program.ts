@@ -1,0 +1,34 @@
+import { Command, Option } from '@commander-js/extra-typings'
+import packageFile from '../package.json' with { type: 'json' }
+import { addAccountCommands } from './commands/account.ts'
+import { addInvoiceCommands } from './commands/invoices.ts'
+import { addKeyCommands } from './commands/keys.ts'
+import { addOperationCommands } from './commands/operations.ts'
+import { addPlatformCommands } from './commands/platform.ts'
+import { addTenantCommands } from './commands/tenants.ts'
+import { addUsageCommands } from './commands/usage.ts'
+import type { Perform } from './session.ts'
+
+/** The whole command line; each command's work is handed to `perform`, so that it can be read without being run. */
+export function makeProgram(perform: Perform) {
+  const program = new Command('aerodb')
+    .description('AeroDB Managed Hosting from the command line.')
+    .version(packageFile.version)
+    .option('--json', 'the result as the platform API has it, errors as JSON on stderr')
+    .option('-q, --quiet', 'no progress and no remarks')
+    .option('--profile <name>', 'a profile that `aerodb login` has stored (AERODB_PROFILE)')
+    .addOption(new Option('--local', 'the local platform that runs in this folder').conflicts('profile'))
+    .option('--idempotency-key <key>', 'repeat a POST safely; made up unless given')
+    .exitOverride()
+    .showSuggestionAfterError()
+    .showHelpAfterError('(--help shows how)')
+    .configureHelp({ showGlobalOptions: true })
+  addTenantCommands(program.command('tenants').description('Tenants, by name or id.'), perform)
+  addKeyCommands(program.command('keys').description("A tenant's keys, and how its JWTs are verified."), perform)
+  addUsageCommands(program.command('usage').description('What a tenant used.'), perform)
+  addInvoiceCommands(program.command('invoices').description('Invoices and credit notes.'), perform)
+  addOperationCommands(program.command('operations').description('What is under way.'), perform)
+  addPlatformCommands(program, perform)
+  addAccountCommands(program, perform)
+  return program
+}
