@@ -1,5 +1,6 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
 import { Problem } from '../../runtime/problem.ts'
+import { requireOutboundUrl } from '../outreach/outbound-url.ts'
 import { findTenant, lockTenant, type TenantRow, updateTenant } from '../stores/tenant-store.ts'
 import { allow, notFound } from './authentication.ts'
 import type { AppEnv, AppServices } from './environment.ts'
@@ -38,7 +39,8 @@ const putJwtRoute = createRoute({
   method: 'put',
   path: '/v1/tenants/{tenant_id}/jwt',
   summary: "Set how the tenant's JWTs are verified",
-  description: 'HS256 by `secret`, or RS256, ES256, EdDSA by `jwks_url`. It replaces what was set before.',
+  description:
+    'HS256 by `secret`, or RS256, ES256, EdDSA by `jwks_url`, which must not lead to a private address. It replaces what was set before.',
   security: BEARER,
   request: { params: tenantIdParamSchema, body: jsonBody(setJwtSchema) },
   responses: {
@@ -69,6 +71,9 @@ export function tenantJwtRoutes(services: AppServices) {
   app.openapi({ ...putJwtRoute, middleware: allow('tenantKeys', 'act') }, async (c) => {
     const { tenant_id } = c.req.valid('param')
     const jwt = c.req.valid('json')
+    // Gateways and backends check each connection too: this tells whoever sets it, instead of their users.
+    if (typeof jwt.jwks_url === 'string')
+      await requireOutboundUrl(jwt.jwks_url, 'jwks_url', services.allowPrivateAddresses)
     const { body } = await mutate(c, services, async (change) => {
       const before = await lockTenant(change, tenant_id)
       if (before === undefined) throw notFound()
