@@ -72,7 +72,8 @@ async function showProgress<Result>(
   work: (tell: (step: string) => void) => Promise<Result>,
 ): Promise<Result> {
   if (session.options.quiet === true || session.out.isJson) return work(() => {})
-  if (!process.stderr.isTTY) {
+  // A terminal without a width cannot be drawn on.
+  if (!process.stderr.isTTY || !(process.stderr.columns > 0)) {
     let last = ''
     const result = await work((step) => {
       if (step !== last) session.out.note(`${title}: ${step}`)

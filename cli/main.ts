@@ -24,7 +24,8 @@ try {
 function report(fault: unknown): number {
   // Asked for help or version: 0. No subcommand, or a wrong command line: it has been shown how.
   if (fault instanceof CommanderError) return fault.exitCode === 0 ? EXIT.ok : EXIT.usage
-  if (interrupted.signal.aborted && !(fault instanceof CliFault)) return EXIT.interrupted
+  const isAborted = interrupted.signal.aborted || (fault instanceof Error && fault.name === 'AbortError')
+  if (isAborted && !(fault instanceof CliFault)) return EXIT.interrupted
   process.stderr.write(program.opts().json === true ? `${JSON.stringify(describeFault(fault))}\n` : renderFault(fault))
   return exitCodeOf(fault)
 }

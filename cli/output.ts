@@ -5,7 +5,7 @@ export type Output = {
   isJson: boolean
   /** The result: as the platform API has it for programs, as `render` has it for people. */
   show: (value: unknown, render: () => string) => void
-  /** A remark, left out with `--quiet`. */
+  /** A remark, left out with `--quiet`, and for programs: their stderr is empty or an error. */
   note: (text: string) => void
 }
 
@@ -16,7 +16,7 @@ export function makeOutput(options: { json: boolean; quiet: boolean }): Output {
       process.stdout.write(options.json ? `${JSON.stringify(value, null, 2)}\n` : render())
     },
     note: (text) => {
-      if (!options.quiet) process.stderr.write(`${plain(text)}\n`)
+      if (!options.quiet && !options.json) process.stderr.write(`${plain(text)}\n`)
     },
   }
 }

@@ -14,7 +14,7 @@ export function makeProgram(perform: Perform) {
   const program = new Command('aerodb')
     .description('AeroDB Managed Hosting from the command line.')
     .version(packageFile.version)
-    .option('--json', 'the result as the platform API has it, errors as JSON on stderr')
+    .option('--json', 'the result as the platform API has it, an error as JSON on stderr, no remarks')
     .option('-q, --quiet', 'no progress and no remarks')
     .option('--profile <name>', 'a profile that `aerodb login` has stored (AERODB_PROFILE)')
     .addOption(new Option('--local', 'the local platform that runs in this folder').conflicts('profile'))

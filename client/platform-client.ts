@@ -50,8 +50,8 @@ export function makePlatformClient(options: {
     headers,
     fetch: async (request) => {
       const response = await send(request).catch((fault: unknown) => {
-        if (fault instanceof DOMException && fault.name === 'AbortError') throw fault
-        if (fault instanceof PlatformProblem) throw fault
+        // What fetch throws for a network that failed (WHATWG Fetch, "network error"); the rest is not ours to explain.
+        if (!(fault instanceof TypeError)) throw fault
         throw new PlatformProblem({ status: 0, code: 'unreachable', detail: 'The platform cannot be reached.' })
       })
       if (!response.ok && response.status !== 304) throw await readProblem(response)

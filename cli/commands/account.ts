@@ -12,14 +12,15 @@ export function addAccountCommands(program: Group, perform: Perform): void {
   program
     .command('login')
     .description('Check a platform key and store it as a profile, readable by you only.')
-    .option('--name <profile>', 'what to call it', 'default')
+    .option('--name <profile>', 'what to call it; as --profile says, else default')
     .option('--url <url>', 'the address of the platform, such as https://control.example.com')
     .addHelpText(
       'after',
       '\nThe key is asked for at a terminal, else read from stdin; it never stands in the command line.',
     )
-    .action(({ name, url }) =>
+    .action((options) =>
       perform(async (session) => {
+        const { name = session.options.profile ?? 'default', url } = options
         const address = readAddress(url ?? (await ask(session, 'Address of the platform: ')))
         if (
           address.startsWith('http://') &&
