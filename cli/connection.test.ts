@@ -1,32 +1,17 @@
-import { createServer, type IncomingMessage } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { afterEach, expect, test } from 'vitest'
 import { runCli } from './testing/run-cli.ts'
+import { STUB_KEY, type Step, type StubPlatform, startStubPlatform } from './testing/stub-platform.ts'
 
-type Step = { status: number; headers?: Record<string, string>; body?: unknown } | 'cut off'
 const TENANT_PAGE = { data: [], next_cursor: null }
-const KEY = 'aero_platform_notreal'
-let close = async () => {}
-afterEach(() => close())
+let platform: StubPlatform | undefined
+afterEach(async () => {
+  await platform?.stop()
+  platform = undefined
+})
 
-/** A platform that answers one step after the other, and remembers what it was asked. */
-async function startPlatform(steps: readonly Step[]) {
-  const asked: { method: string | undefined; url: string | undefined; headers: IncomingMessage['headers'] }[] = []
-  const waiting = [...steps]
-  const server = createServer((request, response) => {
-    asked.push({ method: request.method, url: request.url, headers: request.headers })
-    const step = waiting.shift() ?? { status: 500 }
-    if (step === 'cut off') return request.socket.destroy()
-    response.writeHead(step.status, { 'content-type': 'application/json', ...step.headers })
-    response.end(step.body === undefined ? undefined : JSON.stringify(step.body))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  close = async () => {
-    server.closeAllConnections()
-    await new Promise((resolve) => server.close(resolve))
-  }
-  const { port } = server.address() as AddressInfo
-  return { asked, env: { AERODB_CONTROL_URL: `http://127.0.0.1:${port}`, AERODB_PLATFORM_KEY: KEY }, port }
+async function startPlatform(steps: readonly [Step, ...Step[]]): Promise<StubPlatform> {
+  platform = await startStubPlatform(steps)
+  return platform
 }
 
 test('a POST that is put off, or whose answer is lost, is repeated under one Idempotency-Key', async () => {
@@ -67,7 +52,9 @@ test('*.localhost is this machine, whatever the resolver says', async () => {
     env: { ...env, AERODB_CONTROL_URL: `http://control.localhost:${port}/v1/` },
   })
   expect(run).toMatchObject({ code: 0, out: 'No tenants.\n' })
-  expect(asked[0]).toMatchObject({ headers: { authorization: `Bearer ${KEY}`, host: `control.localhost:${port}` } })
+  expect(asked[0]).toMatchObject({
+    headers: { authorization: `Bearer ${STUB_KEY}`, host: `control.localhost:${port}` },
+  })
 })
 
 test('text of others reaches the terminal without control characters', async () => {
@@ -81,7 +68,7 @@ test('text of others reaches the terminal without control characters', async () 
 })
 
 test('a key alone is sent nowhere, and is never repeated in a fault', async () => {
-  const run = await runCli(['tenants', 'list'], { env: { AERODB_PLATFORM_KEY: KEY } })
+  const run = await runCli(['tenants', 'list'], { env: { AERODB_PLATFORM_KEY: STUB_KEY } })
   expect(run).toMatchObject({ code: 2, out: '' })
   expect(run.err).toContain('AERODB_CONTROL_URL')
   const wrong = await runCli(['tenants', 'list'], {
