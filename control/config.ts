@@ -41,6 +41,8 @@ const schema = z.object({
   AERODB_KEEP_TENANT_SERVERS: flag.default(false),
   /** Seconds between two isolation audits; 0 makes one only when it is asked for. */
   AERODB_ISOLATION_AUDIT_SECONDS: wholeNumber(0, 604_800).default(3_600),
+  /** Wrong platform keys that one address may send in a minute; 0 never slows anybody. */
+  AERODB_CONTROL_FAILED_KEYS_PER_MINUTE: wholeNumber(0, 1_000_000).default(100),
   AERODB_WEBHOOK_ALLOW_PRIVATE: flag.default(false),
   /** Gateways through which tenants are looked after; without them nothing is measured and no tenant's outage is told. */
   AERODB_PROBE_URLS: urlList('http:', 'https:').optional(),

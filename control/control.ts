@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { type Clock, systemClock } from '../runtime/clock.ts'
+import { FailedAttempts } from '../runtime/failed-attempts.ts'
 import { makeId } from '../runtime/ids.ts'
 import type { Lifecycle } from '../runtime/lifecycle.ts'
 import type { Logger } from '../runtime/log.ts'
@@ -22,6 +23,7 @@ import { listDuties } from './duties.ts'
 import { listenOnLoopback } from './http-listener.ts'
 import { auditIsolation } from './isolation-audit/audit-isolation.ts'
 import { IsolationAudits } from './isolation-audit/isolation-audits.ts'
+import { ownServersToAudit } from './isolation-audit/own-servers.ts'
 import { ReportSigner } from './isolation-audit/report-signature.ts'
 import { isolationAuditRoutes } from './isolation-audit/routes.ts'
 import type { MoveOptions } from './moving/ends.ts'
@@ -181,7 +183,12 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     clock,
   })
   const audits = new IsolationAudits({
-    audit: () => auditIsolation({ servers: provisioning.shared.list(), metadata: pool, clock }),
+    audit: () =>
+      auditIsolation({
+        servers: [...provisioning.shared.list(), ...ownServersToAudit(provisioning.servers)],
+        metadata: pool,
+        clock,
+      }),
     pool,
     publish: publication.publish,
     log,
@@ -238,6 +245,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     tokens,
     contexts: new RequestContextCodec(config.AERODB_INTERNAL_SECRET),
     backendUrls: config.AERODB_BACKEND_URLS ?? [],
+    failedKeys: new FailedAttempts(config.AERODB_CONTROL_FAILED_KEYS_PER_MINUTE, clock),
     allowPrivateAddresses: config.AERODB_WEBHOOK_ALLOW_PRIVATE,
     domain: config.AERODB_DOMAIN,
     dashboard,

@@ -3,6 +3,7 @@ import type { AddressInfo } from 'node:net'
 import { exportJWK, generateKeyPair, type JWK, SignJWT } from 'jose'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { ManualClock } from '../runtime/clock.ts'
+import { FailedAttempts } from '../runtime/failed-attempts.ts'
 import { JwksCache } from '../runtime/jwks.ts'
 import { Problem } from '../runtime/problem.ts'
 import { digestKey, makeKey } from '../tenancy/key.ts'
@@ -61,9 +62,15 @@ function withJwks(changes: Partial<TestTenant['snapshot']['jwt']> = {}): TestTen
 }
 
 /** The role of who sends these headers, or the status and code of the refusal. */
-async function roleOf(entry: TenantEntry, headers: Record<string, string>, cache = jwks): Promise<string> {
-  const authenticate = makeAuthenticate({ jwt: new JwtVerifier({ sealer, jwks: cache, clock }), clock })
-  const exchange = { tenant: entry, request: { headers }, isUpgrade: false } as unknown as Exchange
+async function roleOf(
+  entry: TenantEntry,
+  headers: Record<string, string>,
+  cache = jwks,
+  failed = new FailedAttempts(0, clock),
+  address = '192.0.2.1',
+): Promise<string> {
+  const authenticate = makeAuthenticate({ jwt: new JwtVerifier({ sealer, jwks: cache, clock }), clock, failed })
+  const exchange = { tenant: entry, request: { headers }, isUpgrade: false, client: { address } } as unknown as Exchange
   try {
     await authenticate(exchange)
     return exchange.principal?.role ?? 'nobody'
@@ -157,4 +164,20 @@ test('a verified JWT is refused when its time is over', async () => {
   expect(await roleOf(entry, bearer(token))).toBe('authenticated')
   clock.advance(60_000)
   expect(await roleOf(entry, bearer(token))).toBe('401 invalid_credentials')
+})
+
+test('an address that sends wrong keys is slowed; right ones, tokens and other addresses go on', async () => {
+  const tenant = makeTenant('acme')
+  const entry = new TenantEntry(tenant.snapshot)
+  const failed = new FailedAttempts(5, clock, async () => {})
+  const from = (headers: Record<string, string>, address = '192.0.2.1') => roleOf(entry, headers, jwks, failed, address)
+  expect(await from({ apikey: tenant.anonKey })).toBe('anon')
+  for (let i = 0; i < 5; i++) expect(await from({ apikey: makeKey('service') })).toBe('401 invalid_credentials')
+  expect(await from({ apikey: makeKey('service') })).toBe('429 too_many_failed_keys')
+  expect(await from(bearer('aaaa.bbbb.cccc'))).toBe('401 invalid_credentials')
+  expect(await from({ apikey: tenant.serviceKey })).toBe('service_role')
+  expect(await from({ apikey: tenant.anonKey })).toBe('anon')
+  expect(await from({ apikey: makeKey('anon') }, '192.0.2.2')).toBe('401 invalid_credentials')
+  clock.advance(60_000)
+  expect(await from({ apikey: makeKey('service') })).toBe('401 invalid_credentials')
 })

@@ -1,4 +1,5 @@
 import type { Clock } from '../runtime/clock.ts'
+import type { FailedAttempts } from '../runtime/failed-attempts.ts'
 import { Problem } from '../runtime/problem.ts'
 import { digestKey, parseKeyKind } from '../tenancy/key.ts'
 import { readCredentials } from './credentials.ts'
@@ -8,14 +9,26 @@ import { Principal } from './principal.ts'
 import type { TenantEntry } from './tenant-entry.ts'
 import type { JwtVerifier } from './verify-jwt.ts'
 
-export type AuthenticateOptions = { jwt: JwtVerifier; clock: Clock }
+export type AuthenticateOptions = { jwt: JwtVerifier; clock: Clock; failed: FailedAttempts }
 
 /**
  * Step 2: who asks. An `apikey`, a bearer key or a bearer JWT; where both are sent both must be right, and the bearer
- * decides the role (supabase-js sends the key in both, and the user's JWT as bearer beside the key).
+ * decides the role (supabase-js sends the key in both, and the user's JWT as bearer beside the key). Wrong keys
+ * are counted by address, and answered later past a limit. Tokens are not: one that ran out is an everyday thing.
  */
-export function makeAuthenticate({ jwt, clock }: AuthenticateOptions) {
+export function makeAuthenticate({ jwt, clock, failed }: AuthenticateOptions) {
   return function authenticate(exchange: Exchange): Promise<void> | undefined {
+    try {
+      return verify(exchange)
+    } catch (fault) {
+      // A token is verified later than here.
+      if (fault instanceof Problem && fault.code === 'invalid_credentials')
+        return failed.refuse(exchange.client.address, fault)
+      throw fault
+    }
+  }
+
+  function verify(exchange: Exchange): Promise<void> | undefined {
     const tenant = exchange.tenant
     if (tenant === undefined) throw new Error('resolve comes before authenticate')
     const query = exchange.isUpgrade ? queryOf(exchange.target) : undefined

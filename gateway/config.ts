@@ -37,6 +37,8 @@ const schema = z.object({
   AERODB_GATEWAY_RATE_LIMIT_WHEN_REDIS_AWAY: z.enum(AWAY_POLICIES).default('local'),
   /** `local`: each worker admits a bounded number per tenant, then refuses with 503. */
   AERODB_GATEWAY_QUOTA_WHEN_REDIS_AWAY: z.enum(AWAY_POLICIES).default('local'),
+  /** Wrong keys and tokens that one address may send each worker in a minute; 0 never slows anybody. */
+  AERODB_GATEWAY_FAILED_KEYS_PER_MINUTE: wholeNumber(0, 1_000_000).default(300),
   /** Addresses and CIDR ranges of proxies whose `X-Forwarded-For` and `-Proto` are believed. */
   AERODB_GATEWAY_TRUSTED_PROXIES: z
     .string()

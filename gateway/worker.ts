@@ -6,6 +6,7 @@ import { Agent } from 'undici'
 import { openSpool } from '../metering/spool.ts'
 import { measureSpool } from '../metering/spool-metrics.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
+import { FailedAttempts } from '../runtime/failed-attempts.ts'
 import { JwksCache } from '../runtime/jwks.ts'
 import { connectRedis, connectSubscriber, onRedisLoss, whenRedisReady } from '../runtime/redis.ts'
 import { Sealer } from '../runtime/seal.ts'
@@ -165,6 +166,7 @@ export async function startWorker(service: ServiceContext<GatewayConfig>): Promi
     authenticate: {
       jwt: new JwtVerifier({ sealer: new Sealer(config.AERODB_ENCRYPTION_KEYS), jwks, clock }),
       clock,
+      failed: new FailedAttempts(config.AERODB_GATEWAY_FAILED_KEYS_PER_MINUTE, clock),
     },
     shedding: new LoadShedding(config.AERODB_GATEWAY_MAX_UNDER_WAY),
     rateLimiter,

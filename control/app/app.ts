@@ -78,7 +78,7 @@ export function makeApp(
   app.route('/', signInRoutes(services))
   app.use(
     '/v1/*',
-    requirePlatformKey(services.pool, (c) => findSessionOf(c, services)),
+    requirePlatformKey(services.pool, (c) => findSessionOf(c, services), services.failedKeys),
   )
   app.use(
     '/v1/*',

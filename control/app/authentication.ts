@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import { createMiddleware } from 'hono/factory'
+import type { FailedAttempts } from '../../runtime/failed-attempts.ts'
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import { Problem } from '../../runtime/problem.ts'
 import { digestKey, parseKeyKind } from '../../tenancy/key.ts'
@@ -10,7 +11,7 @@ import {
   type PlatformRole,
 } from '../stores/platform-key-store.ts'
 import type { SessionRow } from '../stores/session-store.ts'
-import type { AppEnv } from './environment.ts'
+import { type AppEnv, addressOf } from './environment.ts'
 
 /** Uses are noted in batches of this many milliseconds, once per key: reading must not cost a write. */
 const NOTE_EVERY_MS = 30_000
@@ -22,9 +23,9 @@ export type FindSession = (
 
 /**
  * Requires `Authorization: Bearer <platform key>`, or the cookie of a browser that signed in with one. A malformed key is
- * refused without a look-up; a key that is sent counts alone, whatever cookie comes with it.
+ * refused without a look-up; a key that is sent counts alone, whatever cookie comes with it. Wrong keys are counted by address.
  */
-export function requirePlatformKey(pool: PostgresPool, findSession: FindSession) {
+export function requirePlatformKey(pool: PostgresPool, findSession: FindSession, failed: FailedAttempts) {
   const notedAtMs = new Map<string, number>()
   return createMiddleware<AppEnv>(async (c, next) => {
     const authorization = c.req.header('authorization')
@@ -34,9 +35,7 @@ export function requirePlatformKey(pool: PostgresPool, findSession: FindSession)
       if (found !== undefined) c.set('session', found.session)
       principal = found?.principal
     } else {
-      const key = /^Bearer +(\S+)$/i.exec(authorization)?.[1]
-      if (key === undefined || parseKeyKind(key) !== 'platform') throw unauthorized()
-      principal = await findPlatformKeyByDigest(pool, digestKey(key))
+      principal = await verifyPlatformKey(c, pool, failed, /^Bearer +(\S+)$/i.exec(authorization)?.[1])
     }
     if (principal === undefined) throw unauthorized()
     c.set('principal', principal)
@@ -49,6 +48,22 @@ export function requirePlatformKey(pool: PostgresPool, findSession: FindSession)
     }
     await next()
   })
+}
+
+/**
+ * The platform key that was sent; a wrong one is counted, and answered later past a limit.
+ * @throws Problem 401, or 429 `too_many_failed_keys`.
+ */
+export async function verifyPlatformKey(
+  c: Context<AppEnv>,
+  pool: PostgresPool,
+  failed: FailedAttempts,
+  key: string | undefined,
+): Promise<PlatformKeyRow> {
+  const isWellFormed = key !== undefined && parseKeyKind(key) === 'platform'
+  const principal = isWellFormed ? await findPlatformKeyByDigest(pool, digestKey(key)) : undefined
+  if (principal !== undefined) return principal
+  return failed.refuse(addressOf(c.req.header('x-forwarded-for')) ?? '', unauthorized())
 }
 
 /** Whether the role may do it: what it may not even see is answered as absent, what it may see but not do as forbidden. */

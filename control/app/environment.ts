@@ -1,5 +1,6 @@
 import type { Context } from 'hono'
 import type { Clock } from '../../runtime/clock.ts'
+import type { FailedAttempts } from '../../runtime/failed-attempts.ts'
 import type { ServiceVariables } from '../../runtime/hono-service.ts'
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import type { Sealer } from '../../runtime/seal.ts'
@@ -35,6 +36,8 @@ export type AppServices = {
   contexts: RequestContextCodec
   /** Tells our own services' calls. */
   tokens: ServiceTokenCodec
+  /** Wrong platform keys, by address. */
+  failedKeys: FailedAttempts
   /** Whether URLs that callers give may lead to private addresses (development). */
   allowPrivateAddresses: boolean
   /** The built dashboard; without it control serves the API alone. */

@@ -1,10 +1,9 @@
 import { createRoute, OpenAPIHono, z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { deleteCookie, getCookie, setCookie } from 'hono/cookie'
-import { digestKey, parseKeyKind } from '../../tenancy/key.ts'
-import { findPlatformKeyByDigest, PLATFORM_ROLES, type PlatformKeyRow } from '../stores/platform-key-store.ts'
+import { PLATFORM_ROLES, type PlatformKeyRow } from '../stores/platform-key-store.ts'
 import { deleteSession, findSession, insertSession } from '../stores/session-store.ts'
-import { ACCESS, type Access, type Area, unauthorized } from './authentication.ts'
+import { ACCESS, type Access, type Area, verifyPlatformKey } from './authentication.ts'
 import type { AppEnv, AppServices } from './environment.ts'
 import { mutate } from './mutation.ts'
 import { BEARER, json, jsonBody, problems } from './responses.ts'
@@ -60,10 +59,7 @@ export function signInRoutes(services: AppServices) {
   const app = new OpenAPIHono<AppEnv>({ defaultHook: validationHook })
   app.openapi(signInRoute, async (c) => {
     requireSameOrigin(c)
-    const key = c.req.valid('json').key.trim()
-    if (parseKeyKind(key) !== 'platform') throw unauthorized()
-    const principal = await findPlatformKeyByDigest(services.pool, digestKey(key))
-    if (principal === undefined) throw unauthorized()
+    const principal = await verifyPlatformKey(c, services.pool, services.failedKeys, c.req.valid('json').key.trim())
     c.set('principal', principal)
     const expiresAt = new Date(services.clock.nowMs() + SESSION_SECONDS * 1_000)
     const { body: made } = await mutate(c, services, async (change) => {

@@ -35,11 +35,14 @@ export async function auditIsolation(options: AuditOptions): Promise<IsolationRe
     toFinding(seen, where, (schema) => tenantOfSchema(schema, undefined))
   for (const server of options.servers) {
     // The names come with the register, which is read after the server.
-    const audit = await auditServer(server, (schema) => tenantOfSchema(schema, undefined)).catch((fault: Error) => {
-      if (!('isOwn' in server)) throw fault
-      const seen = { schema: null, object: `server ${server.name}`, what: fault.message }
-      findings.push(beside({ code: 'check_failed', ...seen }, server.name))
-    })
+    const audit = await auditServer(server, (schema) => tenantOfSchema(schema, undefined)).catch(
+      async (fault: Error) => {
+        if (!('isOwn' in server)) throw fault
+        if ((await server.isRunning?.()) === false) return
+        const seen = { schema: null, object: `server ${server.name}`, what: fault.message }
+        findings.push(beside({ code: 'check_failed', ...seen }, server.name))
+      },
+    )
     if (audit === undefined) continue
     const register = options.metadata === undefined ? undefined : await readTenantRegister(options.metadata)
     findings.push(...nameTenants(audit.findings, register))

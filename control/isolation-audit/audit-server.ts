@@ -18,8 +18,11 @@ const STATEMENT_TIMEOUT_MS = 120_000
 
 type WithClient = <Result>(work: (client: ClientBase) => Promise<Result>) => Promise<Result>
 
-/** A server as its administrator reaches it: of the shared tier, or a tenant's own (named by the tenant's id). */
-export type AuditedServer = { name: string; pool: PostgresPool } | { name: string; isOwn: true; withClient: WithClient }
+/** A tenant's own server, named by the tenant's id. One that is known to have been paused meanwhile (`isRunning`) is left out. */
+type OwnAuditedServer = { name: string; isOwn: true; withClient: WithClient; isRunning?: () => Promise<boolean> }
+
+/** A server as its administrator reaches it: of the shared tier, or a tenant's own. */
+export type AuditedServer = { name: string; pool: PostgresPool } | OwnAuditedServer
 
 /** What one server's catalogues say. */
 export type ServerAudit = {

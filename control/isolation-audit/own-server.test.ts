@@ -51,6 +51,9 @@ test('a tenant’s own server, as control makes it, has no finding; one that is 
   const report = await audit()
   expect(report.findings).toEqual([])
   expect(report.servers).toMatchObject([{ server: tenantId, tenants: 1 }])
+  // And control's own run, as its schedule and `GET /v1/isolation-audit` make it, looks at it too.
+  const whole = await control.call('GET', '/v1/isolation-audit?fresh=true')
+  expect(JSON.stringify(whole.body)).toContain(`"server":"${tenantId}"`)
   expect((await control.call('DELETE', `/v1/tenants/${tenantId}`)).status).toBe(202)
   await expect
     .poll(async () => (await audit()).findings.map(({ code }) => code), { timeout: 20_000 })

@@ -45,6 +45,7 @@ export async function startTestControl(options: {
   const ownerKey = options.ownerKey ?? makeKey('platform')
   const config: ControlConfig = {
     ...readDnsConfig({}),
+    AERODB_CONTROL_FAILED_KEYS_PER_MINUTE: 100,
     AERODB_ISOLATION_AUDIT_SECONDS: 0,
     AERODB_LOG_LEVEL: 'silent',
     AERODB_CONTROL_PORT: 0,
