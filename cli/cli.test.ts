@@ -120,6 +120,9 @@ test('the platform is looked at: plans, prices, servers, alerts, the audit log',
   expect((await runJson('audit-log list --action tenant.create --limit 1')).data).toMatchObject([
     { action: 'tenant.create' },
   ])
+  const first = await run('audit-log list --limit 1')
+  expect(first.out.split('\n')).toHaveLength(3)
+  expect(first.err).toContain('There are more')
   expect((await run('audit-log verify')).out).toBe('chain  intact\n')
 })
 

@@ -36,7 +36,7 @@ export function addInvoiceCommands(invoices: Group, perform: Perform): void {
               : await api.GET('/v1/tenants/{tenant_id}/invoices', { params: { path: { tenant_id }, query } }),
           )
         })
-        session.out.show(page, () => renderInvoices(page.data))
+        session.out.showPage(page, () => renderInvoices(page.data))
       }),
     )
 

@@ -31,7 +31,7 @@ export function addOperationCommands(operations: Group, perform: Perform): void 
         const page = await readPages({ limit, all }, async (query) =>
           unwrap(await api.GET('/v1/operations', { params: { query: { ...filter, ...query } } })),
         )
-        session.out.show(page, () =>
+        session.out.showPage(page, () =>
           renderTable(
             page.data,
             [

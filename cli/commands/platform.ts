@@ -128,7 +128,7 @@ export function addPlatformCommands(program: Group, perform: Perform): void {
         const page = await readPages({ limit, all }, async (query) =>
           unwrap(await api.GET('/v1/alerts', { params: { query: { ...filter, ...query } } })),
         )
-        session.out.show(page, () =>
+        session.out.showPage(page, () =>
           renderTable(
             page.data,
             [
@@ -164,7 +164,7 @@ function addAuditCommands(program: Group, perform: Perform): void {
         const page = await readPages({ limit, all }, async (query) =>
           unwrap(await api.GET('/v1/audit-log', { params: { query: { ...filter, ...query } } })),
         )
-        session.out.show(page, () =>
+        session.out.showPage(page, () =>
           renderTable(
             page.data,
             [

@@ -43,8 +43,7 @@ export function addTenantCommands(tenants: Group, perform: Perform): void {
         const page = await readPages({ limit, all, cursor }, async (query) =>
           unwrap(await api.GET('/v1/tenants', { params: { query: { ...filter, ...query } } })),
         )
-        session.out.show(page, () => renderTenants(page.data))
-        if (page.next_cursor !== null) session.out.note('There are more: --all, --limit.')
+        session.out.showPage(page, () => renderTenants(page.data))
       }),
     )
 
