@@ -55,12 +55,13 @@ export async function ask(session: Session, question: string, options: { isSecre
   if (!process.stdin.isTTY) throw new CliFault(EXIT.usage, 'not_interactive', 'There is no terminal to ask at.')
   // What is secret is not shown while it is typed: readline's echo goes nowhere.
   const hidden = new Writable({ write: (_chunk, _encoding, done) => done() })
-  if (options.isSecret === true) process.stderr.write(question)
   const lines = createInterface({
     input: process.stdin,
     output: options.isSecret === true ? hidden : process.stderr,
     terminal: true,
   })
+  // Only now: from here on the terminal itself shows nothing of what is typed.
+  if (options.isSecret === true) process.stderr.write(question)
   try {
     return (await lines.question(options.isSecret === true ? '' : question, { signal: session.signal })).trim()
   } finally {
