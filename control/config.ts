@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { domainName, flag, port, readConfig, secret, url, urlList, wholeNumber } from '../runtime/config.ts'
 import { LOG_LEVELS } from '../runtime/log.ts'
 import { parseKeyKind } from '../tenancy/key.ts'
+import { ISOLATIONS } from '../tenancy/plan.ts'
 import { type DnsConfig, dnsConfigShape } from './dns/dns-config.ts'
 
 const secretList = z
@@ -15,8 +16,13 @@ const mailAddress = z
   .max(320)
   .regex(/^(?:[^<>\r\n@]*<[^\s<>@]+@[^\s<>@]+>|[^\s<>@]+@[^\s<>@]+)$/, 'must be a mail address')
 
+const platformKey = z
+  .string()
+  .refine((key) => parseKeyKind(key) === 'platform', 'must be a platform key (aero_platform_...)')
+
 const schema = z.object({
   AERODB_LOG_LEVEL: z.enum(LOG_LEVELS).default('info'),
+  AERODB_CONTROL_HOST: z.string().default('127.0.0.1'),
   AERODB_CONTROL_PORT: port.default(8081),
   AERODB_DOMAIN: domainName.default('localhost'),
   AERODB_DATA_DIR: z.string().default('.aerodb'),
@@ -31,10 +37,18 @@ const schema = z.object({
   AERODB_METERING_URL: url('http:', 'https:'),
   AERODB_INTERNAL_SECRET: secret,
   AERODB_ENCRYPTION_KEYS: secretList,
-  AERODB_PLATFORM_KEY: z
+  AERODB_PLATFORM_KEY: platformKey.optional(),
+  /** A second platform key, which may only look (`viewer`): for Prometheus. */
+  AERODB_MONITORING_KEY: platformKey.optional(),
+  /**
+   * The isolations that are offered here. Tenants' own servers (`database`) listen on control's loopback address: leave it out
+   * where the backends run on other machines.
+   */
+  AERODB_ISOLATIONS: z
     .string()
-    .refine((key) => parseKeyKind(key) === 'platform', 'must be a platform key (aero_platform_...)')
-    .optional(),
+    .transform((value) => value.split(',').map((part) => part.trim()))
+    .pipe(z.array(z.enum(ISOLATIONS, `must be some of ${ISOLATIONS.join(', ')}`)).min(1))
+    .default([...ISOLATIONS]),
   /** Seconds without a request after which a tenant's own server is paused; 0 never pauses. */
   AERODB_PAUSE_AFTER_SECONDS: wholeNumber(0, 86_400).default(900),
   /** Whether tenants' own servers go on when control is stopped by a signal (they do when it is killed). */

@@ -20,7 +20,7 @@ import type { ControlConfig } from './config.ts'
 import { DirectoryPublication } from './directory/publication.ts'
 import { makeDnsKeeper, tenantsTableSource } from './dns/make-dns-keeper.ts'
 import { listDuties } from './duties.ts'
-import { listenOnLoopback } from './http-listener.ts'
+import { listen } from './http-listener.ts'
 import { auditIsolation } from './isolation-audit/audit-isolation.ts'
 import { IsolationAudits } from './isolation-audit/isolation-audits.ts'
 import { ownServersToAudit } from './isolation-audit/own-servers.ts'
@@ -39,7 +39,7 @@ import { maintenanceRoutes } from './sla/maintenance-routes.ts'
 import { metricsRoutes } from './sla/metrics-route.ts'
 import { slaRoutes } from './sla/sla-routes.ts'
 import { MeteringClient } from './stores/metering-client.ts'
-import { ensureOwnerKey } from './stores/platform-key-store.ts'
+import { ensurePlatformKey } from './stores/platform-key-store.ts'
 import { makeRemoveFiles } from './stores/tenant-files.ts'
 import { startWatch } from './watch.ts'
 
@@ -87,7 +87,11 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
   })
   lifecycle.onStop('metadata pool', () => pool.end())
   await migrateJobQueue(pool, log)
-  if (config.AERODB_PLATFORM_KEY !== undefined) await ensureOwnerKey(pool, config.AERODB_PLATFORM_KEY)
+  for (const [key, name, role] of [
+    [config.AERODB_PLATFORM_KEY, 'first owner', 'owner'],
+    [config.AERODB_MONITORING_KEY, 'monitoring', 'viewer'],
+  ] as const)
+    if (key !== undefined) await ensurePlatformKey(pool, key, { name, role })
 
   const redis = connectRedis({
     urls: config.AERODB_REDIS_URL,
@@ -240,7 +244,9 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     catalogue,
     metering,
     takeSpare: async (change, isolation) => provisioning.provisioners[isolation]?.takeSpare?.(change),
-    isolations: Object.keys(provisioning.provisioners) as Isolation[],
+    isolations: (Object.keys(provisioning.provisioners) as Isolation[]).filter((isolation) =>
+      config.AERODB_ISOLATIONS.includes(isolation),
+    ),
     wake: (tenantId) => provisioning.sleep.wake(tenantId),
     tokens,
     contexts: new RequestContextCodec(config.AERODB_INTERNAL_SECRET),
@@ -258,5 +264,6 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     maintenanceRoutes(services),
     silenceRoutes(services),
   ])
-  return { url: await listenOnLoopback(app.fetch, config.AERODB_CONTROL_PORT, lifecycle), sleep: provisioning.sleep }
+  const url = await listen(app.fetch, config.AERODB_CONTROL_HOST, config.AERODB_CONTROL_PORT, lifecycle)
+  return { url, sleep: provisioning.sleep }
 }

@@ -72,6 +72,26 @@ test.each(CALLS)(
   },
 )
 
+test('the configured monitoring key sees what is measured and changes nothing; isolations that are not offered are refused', async () => {
+  const monitoringKey = makeKey('platform')
+  const other = await startTestControl({
+    databaseUrl: world.databaseUrl,
+    sharedUrls: control.config.AERODB_SHARED_DATABASE_URLS,
+    redisUrl: `${control.config.AERODB_REDIS_URL[0]}`,
+    ownerKey: control.ownerKey,
+    overrides: { AERODB_MONITORING_KEY: monitoringKey, AERODB_ISOLATIONS: ['schema'] },
+  })
+  try {
+    expect((await other.call('GET', '/v1/tenants', { key: monitoringKey })).status).toBe(200)
+    const body = { name: 'by-monitoring' }
+    expect((await other.call('POST', '/v1/tenants', { key: monitoringKey, body })).status).toBe(403)
+    const refused = await other.call('POST', '/v1/tenants', { body: { ...body, plan: 'pro', isolation: 'database' } })
+    expect(refused).toMatchObject({ status: 501, body: { code: 'isolation_not_available' } })
+  } finally {
+    await other.stop()
+  }
+})
+
 test('the first owner key is stored as its digest only', async () => {
   const dump = await withClient(world.databaseUrl, (client) => client.query('select * from control.platform_keys'))
   const text = JSON.stringify(dump.rows)

@@ -34,12 +34,16 @@ export async function notePlatformKeyUse(db: Queryable, keyId: string): Promise<
   )
 }
 
-/** Makes sure that the configured first owner key opens the platform. Any number of replicas may call it at once. */
-export async function ensureOwnerKey(db: Queryable, key: string): Promise<void> {
+/** Makes sure that a configured key opens the platform. Any number of replicas may call it at once. */
+export async function ensurePlatformKey(
+  db: Queryable,
+  key: string,
+  as: { name: string; role: PlatformRole },
+): Promise<void> {
   await db.query(
-    `insert into control.platform_keys (key_id, name, role, digest, hint) values ($1, 'first owner', 'owner', $2, $3)
+    `insert into control.platform_keys (key_id, name, role, digest, hint) values ($1, $2, $3, $4, $5)
      on conflict (digest) do nothing`,
-    [makeId('pkey'), digestKey(key), keyHint(key)],
+    [makeId('pkey'), as.name, as.role, digestKey(key), keyHint(key)],
   )
 }
 
