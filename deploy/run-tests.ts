@@ -6,7 +6,7 @@ import { Remedy } from './remedy.ts'
 
 /**
  * `npm test`: lint (with the import walls), types, then every test against real servers. `npm run test:long` runs the long
- * ones. Arguments go to vitest: `npm test -- gateway` runs one folder.
+ * ones; `npm run fuzz -- SECONDS` gives hostile input to a whole platform for so long. Arguments go to vitest: `npm test -- gateway` runs one folder.
  */
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 const BIN = join(ROOT, 'node_modules', '.bin')
@@ -29,6 +29,10 @@ async function main(args: readonly string[]): Promise<boolean> {
     console.error('Types ...')
     if (!(await run('tsc', ['--noEmit']))) return false
     if (!(await run('tsc', ['--noEmit', '--project', 'dashboard']))) return false
+  }
+  if (args[0] === '--fuzz') {
+    process.env.AERODB_FUZZ_SECONDS = args[1] ?? '600'
+    return run('vitest', ['run', 'test/security/fuzz'])
   }
   const config = isLong ? ['--config', 'vitest.long.config.ts'] : []
   return run('vitest', ['run', ...config, ...filters])

@@ -17,14 +17,16 @@ export type Party = Tenant & { schema: string; canary: string; jwtSecret: string
 export type Cast = { platform: TestPlatform; degree: Degree; victim: Party; attacker: Party }
 
 /** Starts a platform with a victim and an attacker of each degree. */
-export async function startCasts(): Promise<{ platform: TestPlatform; casts: Map<Degree, Cast> }> {
+export async function startCasts(
+  degrees: readonly Degree[] = DEGREES,
+): Promise<{ platform: TestPlatform; casts: Map<Degree, Cast> }> {
   const platform = await TestPlatform.start({
     // Hundreds of wrong keys come from one address here.
-    env: { AERODB_GATEWAY_FAILED_KEYS_PER_MINUTE: '0' },
+    env: { AERODB_GATEWAY_FAILED_KEYS_PER_MINUTE: '0', AERODB_CONTROL_FAILED_KEYS_PER_MINUTE: '0' },
   })
   try {
     const casts = new Map<Degree, Cast>()
-    for (const degree of DEGREES) {
+    for (const degree of degrees) {
       const [victim, attacker] = await Promise.all([
         makeParty(platform, `victim-${degree}`, degree),
         makeParty(platform, `attacker-${degree}`, degree),
