@@ -117,6 +117,24 @@ test('a widening policy added later cannot show rows of another tenant', async (
   expect((await asMallory(`select * from ${theirs}.todos`)).rows).toEqual([])
 })
 
+test('a pool that is tagged for the wrong tenant shows nothing: neither its role with the other context, nor the other way round', async () => {
+  for (const [role, context] of [
+    [alice, mallory],
+    [mallory, alice],
+  ] as const) {
+    await admin.query('begin')
+    await admin.query(`set local role ${pg.escapeIdentifier(schemaOf(role))}`)
+    await admin.query(`select set_config('app.tenant_id', $1, true), set_config('app.role', 'service_role', true)`, [
+      context.tenant_id,
+    ])
+    expect((await admin.query(`select * from ${schemaOf(role)}.todos`)).rows).toEqual([])
+    await expect(
+      admin.query(`insert into ${schemaOf(role)}.todos (title, tenant_id) values ('x', '${role.tenant_id}')`),
+    ).rejects.toMatchObject({ code: '42501' })
+    await admin.query('rollback')
+  }
+})
+
 test('a context that is missing or empty shows nothing', async () => {
   for (const value of ['', 'nonsense']) {
     await admin.query('begin')
