@@ -10,7 +10,7 @@ import { type Cast, startCasts } from './cast.ts'
  * Hostile input at every door of a whole platform: no 5xx, no hang, no process that dies, no memory that grows. Bounded here;
  * `npm run fuzz -- SECONDS` goes on for longer. `FC_SEED` repeats a run.
  */
-const SECONDS = Number(process.env.AERODB_FUZZ_SECONDS ?? '12')
+const SECONDS = Number(process.env.AERODB_FUZZ_SECONDS ?? '6')
 const DOORS = 6
 const HANG_MS = 20_000
 /** Of one process: room for caches that fill once, not for what each request would leave. */
