@@ -491,6 +491,16 @@ export interface components {
       anon: string
       service: string
     }
+    TenantNode: {
+      node: number
+      role: 'primary' | 'standby' | 'rebuilding'
+      state: 'serving' | 'streaming' | 'catching_up' | 'down'
+      /** Before the primary acknowledges a commit, one of these has it on its disk. */
+      is_in_quorum: boolean
+      /** How much log its readers do not see yet. */
+      lag_bytes: number | null
+      lag_seconds: number | null
+    }
     Usage: {
       tenant_id: string
       month: string
@@ -1768,6 +1778,28 @@ export interface paths {
         401: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
         404: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
         503: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+      }
+    }
+  }
+  "/v1/tenants/{tenant_id}/nodes": {
+    /** List the nodes of a cluster tenant, each with its role and how far it is behind */
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant_id: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: { headers: { [name: string]: unknown }; content: { "application/json": {
+          data: (components['schemas']['TenantNode'])[]
+          next_cursor: string | null
+        } } }
+        401: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        404: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
       }
     }
   }

@@ -12,6 +12,7 @@ import { ServiceTokenCodec } from '../runtime/service-token.ts'
 import { DirectoryPublisher } from '../tenancy/directory-publisher.ts'
 import { type Isolation, loadPlanCatalogue } from '../tenancy/plan.ts'
 import { RequestContextCodec } from '../tenancy/request-context.ts'
+import type { ReplicatedServer } from './alerts/replication-watch.ts'
 import { silenceRoutes } from './alerts/silence-routes.ts'
 import { makeApp } from './app/app.ts'
 import { readDashboardFiles } from './app/dashboard-files.ts'
@@ -29,8 +30,10 @@ import { isolationAuditRoutes } from './isolation-audit/routes.ts'
 import type { MoveOptions } from './moving/ends.ts'
 import { makeMoveProcedure } from './moving/move-procedure.ts'
 import { WebhookSender } from './outreach/webhook-sender.ts'
+import { tenantOfCluster } from './provisioners/cluster/cluster-parts.ts'
+import type { Clusters } from './provisioners/cluster/clusters.ts'
 import type { TenantSleep } from './provisioners/own-server/sleep.ts'
-import { startProvisioning } from './provisioners/provisioning.ts'
+import { type Provisioning, startProvisioning } from './provisioners/provisioning.ts'
 import { migrateJobQueue, startJobQueue } from './reconciler/job-queue.ts'
 import { startDuties } from './reconciler/maintenance.ts'
 import { makeProcedureTable } from './reconciler/procedures.ts'
@@ -59,7 +62,7 @@ export type ControlDependencies = {
   moveGraceMs?: number
 }
 
-export type StartedControl = { url: string; sleep: TenantSleep }
+export type StartedControl = { url: string; sleep: TenantSleep; clusters: Clusters }
 
 /**
  * Starts the control service: tables, queue, servers, directory, reconciler and API, in this order; it serves when the
@@ -189,7 +192,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
   const audits = new IsolationAudits({
     audit: () =>
       auditIsolation({
-        servers: [...provisioning.shared.list(), ...ownServersToAudit(provisioning.servers)],
+        servers: [...provisioning.shared.list(), ...ownServersToAudit(provisioning.servers, provisioning.clusters)],
         metadata: pool,
         clock,
       }),
@@ -203,12 +206,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     publish: publication.publish,
     metering,
     catalogue,
-    replicated: () =>
-      provisioning.shared.list().map(({ name, pool: server }) => ({
-        name,
-        tenantId: null,
-        withAdmin: (work) => work(server),
-      })),
+    replicated: () => listReplicated(provisioning),
     clock,
     log,
     lifecycle,
@@ -248,6 +246,10 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
       config.AERODB_ISOLATIONS.includes(isolation),
     ),
     wake: (tenantId) => provisioning.sleep.wake(tenantId),
+    readNodes: async ({ isolation, server, status }) =>
+      isolation !== 'cluster' || server === null || status === 'deleted'
+        ? []
+        : provisioning.clusters.readStatus(server),
     tokens,
     contexts: new RequestContextCodec(config.AERODB_INTERNAL_SECRET),
     backendUrls: config.AERODB_BACKEND_URLS ?? [],
@@ -265,5 +267,21 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     silenceRoutes(services),
   ])
   const url = await listen(app.fetch, config.AERODB_CONTROL_HOST, config.AERODB_CONTROL_PORT, lifecycle)
-  return { url, sleep: provisioning.sleep }
+  return { url, sleep: provisioning.sleep, clusters: provisioning.clusters }
+}
+
+/** The servers that have followers: a lag of theirs is worth an alert. */
+function listReplicated({ shared, clusters }: Provisioning): ReplicatedServer[] {
+  return [
+    ...shared
+      .list()
+      .map(({ name, pool }): ReplicatedServer => ({ name, tenantId: null, withAdmin: (work) => work(pool) })),
+    ...clusters.watched().map(
+      (server): ReplicatedServer => ({
+        name: server,
+        tenantId: tenantOfCluster(server),
+        withAdmin: (work) => clusters.withAdmin(server, work),
+      }),
+    ),
+  ]
 }

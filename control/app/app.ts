@@ -26,6 +26,7 @@ import { tenantBillingRoutes } from './tenant-billing.ts'
 import { tenantJwtRoutes } from './tenant-jwt.ts'
 import { tenantKeyRoutes } from './tenant-keys.ts'
 import { tenantNameRoutes } from './tenant-names.ts'
+import { tenantNodeRoutes } from './tenant-nodes.ts'
 import { tenantSideRoutes } from './tenant-side.ts'
 import { tenantRoutes } from './tenants.ts'
 import { usageRoutes } from './usage.ts'
@@ -88,6 +89,7 @@ export function makeApp(
   app.route('/', tenantRoutes(services))
   app.route('/', tenantNameRoutes(services))
   app.route('/', tenantKeyRoutes(services))
+  app.route('/', tenantNodeRoutes(services))
   app.route('/', tenantJwtRoutes(services))
   app.route('/', usageRoutes(services))
   app.route('/', operationRoutes(services))

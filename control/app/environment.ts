@@ -8,12 +8,14 @@ import type { ServiceTokenCodec } from '../../runtime/service-token.ts'
 import type { Isolation, PlanCatalogue } from '../../tenancy/plan.ts'
 import type { RequestContextCodec } from '../../tenancy/request-context.ts'
 import type { TenantStatus } from '../../tenancy/tenant.ts'
+import type { NodeStatus } from '../provisioners/cluster/cluster-status.ts'
 import type { Reconciler } from '../reconciler/reconciler.ts'
 import type { Actor } from '../stores/audit-store.ts'
 import type { Change, PublishTouched } from '../stores/change.ts'
 import type { MeteringClient } from '../stores/metering-client.ts'
 import type { PlatformKeyRow } from '../stores/platform-key-store.ts'
 import type { SessionRow } from '../stores/session-store.ts'
+import type { TenantRow } from '../stores/tenant-store.ts'
 import type { DashboardFiles } from './dashboard-files.ts'
 
 /** What the handlers work with. */
@@ -30,6 +32,8 @@ export type AppServices = {
   isolations: readonly Isolation[]
   /** Wakes a paused tenant; resolves with its status, `undefined` for an unknown one. */
   wake: (tenantId: string) => Promise<TenantStatus | undefined>
+  /** The nodes of a cluster tenant; none for any other. */
+  readNodes: (tenant: TenantRow) => Promise<NodeStatus[]>
   /** Shared backends, for access that a tenant has granted; empty where operators never get at data. */
   backendUrls: readonly string[]
   /** Signs and verifies who asks for which tenant. */

@@ -45,6 +45,7 @@ export async function fillTarget(
   ends: Ends,
   replication: () => Promise<pg.Client>,
   address: StreamAddress,
+  isDurable: boolean,
   onCopied: () => Promise<void> | void,
 ): Promise<void> {
   const { source, schema, move } = ends
@@ -63,7 +64,7 @@ export async function fillTarget(
   await makeParts(ends.target, description.afterRows)
   await keepForRealtime(ends)
   await ends.target.query(`analyze`)
-  await subscribe(ends.target, move, address)
+  await subscribe(ends.target, move, address, { isDurable })
 }
 
 /** Tables that somebody listens to are told of on the new server too, from the first change on. */

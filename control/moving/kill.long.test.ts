@@ -5,7 +5,7 @@ import { startTestControl, type TestControl } from '../testing/start-control.ts'
 import { startWorld, type World } from '../testing/world.ts'
 
 /*
- * Every step of a move, and every side effect within the cut, both ways.
+ * Every step of a move, and every side effect within the cut, on ways that between them have each isolation at both ends.
  */
 
 // Each case starts a process and waits for a lease to run out.
@@ -36,6 +36,8 @@ const POINTS = ['choose', 'provision', 'copied', 'copy', 'verify', 'held', 'seal
 const WAYS = [
   { isolation: 'schema', to: 'database' },
   { isolation: 'database', to: 'schema' },
+  { isolation: 'database', to: 'cluster' },
+  { isolation: 'cluster', to: 'schema' },
 ] as const
 
 test.each(WAYS.flatMap((from) => POINTS.map((point) => ({ ...from, point }))))(

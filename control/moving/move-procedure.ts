@@ -71,7 +71,9 @@ export function makeMoveProcedure(options: MoveOptions): Procedure {
       if (await isFollowing(ends.source, ends.target, ends.move)) return
       await refuseBlocked(both, ends)
       await clearTarget(both, ends)
-      await fillTarget(ends, replication, await findAddress(options, both), () => options.at?.('copied'))
+      const address = await findAddress(options, both)
+      const isDurable = both.target.isolation === 'cluster'
+      await fillTarget(ends, replication, address, isDurable, () => options.at?.('copied'))
     })
   })
   const verify = effect('verify', async (both) => {

@@ -70,8 +70,15 @@ export async function createSlot(replication: pg.Client, name: string): Promise<
 /**
  * Begins to follow the slot. What comes is applied by the mover, who has rights on the rows of this schema and no others: a
  * tenant's expressions (in indexes, checks, generated columns) run as it, not as the administrator.
+ * @param isDurable tells the source of a change only once a standby of the target has it: a target that fails over in the middle
+ *   of a move then asks for what it has not.
  */
-export async function subscribe(target: Queryable, name: string, address: StreamAddress): Promise<void> {
+export async function subscribe(
+  target: Queryable,
+  name: string,
+  address: StreamAddress,
+  { isDurable }: { isDurable: boolean },
+): Promise<void> {
   const connection = Object.entries({
     host: address.host,
     port: String(address.port),
@@ -89,7 +96,7 @@ export async function subscribe(target: Queryable, name: string, address: Stream
   try {
     await target.query(
       `create subscription ${name} connection '${connection.replaceAll("'", "''")}' publication ${name}
-       with (create_slot = false, slot_name = '${name}', copy_data = false, enabled = false, run_as_owner = true, synchronous_commit = local)`,
+       with (create_slot = false, slot_name = '${name}', copy_data = false, enabled = false, run_as_owner = true, synchronous_commit = ${isDurable ? 'on' : 'local'})`,
     )
   } finally {
     await target.query(`reset log_min_error_statement; reset log_statement; reset log_min_duration_statement`)

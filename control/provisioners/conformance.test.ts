@@ -34,6 +34,7 @@ type Made = { tenantId: string; schema: string; record: ServerRecord; request: P
 const ISOLATIONS = [
   { isolation: 'schema', plan: 'free' },
   { isolation: 'database', plan: 'pro' },
+  { isolation: 'cluster', plan: 'enterprise' },
 ] as const
 
 describe.each(ISOLATIONS)('$isolation', ({ isolation, plan }) => {

@@ -7,6 +7,8 @@ import { findUnprivilegedUser } from '../../runtime/unprivileged-user.ts'
 import type { Isolation } from '../../tenancy/plan.ts'
 import { makeChange, type PublishTouched } from '../stores/change.ts'
 import { lockTenant, updateTenant } from '../stores/tenant-store.ts'
+import { Clusters } from './cluster/clusters.ts'
+import { ClusterProvisioner } from './cluster-provisioner.ts'
 import { ComputeMeter } from './compute-meter.ts'
 import { DatabaseProvisioner } from './database-provisioner.ts'
 import { DataDirectories } from './own-server/data-directory.ts'
@@ -25,6 +27,7 @@ export type Provisioning = {
   shared: SharedServers
   spares: SpareRoles
   servers: OwnServers
+  clusters: Clusters
   compute: ComputeMeter
   close: () => Promise<void>
 }
@@ -54,27 +57,36 @@ export async function startProvisioning(options: {
       pool,
       clock: options.clock,
       source: {
-        listRunning: () => servers.listRunning(),
-        findRunning: (tenantId) => servers.findRunning(tenantId),
+        listRunning: async () => [...(await servers.listRunning()), ...(await clusters.listRunning())],
+        findRunning: async (tenantId) => (await servers.findRunning(tenantId)) ?? clusters.findRunning(tenantId),
       },
     })
     const beforeStop = (tenantId: string) => compute.measureNow(tenantId)
     const servers = new OwnServers({ pool, publish, directories, binaries, node, log, beforeStop })
+    const clusters = new Clusters({ pool, publish, sealer, directories, binaries, machine: node, log, beforeStop })
+    clusters.start()
     servers.start(await takeOver(pool, publish, servers))
     return {
       provisioners: {
         schema: new SchemaProvisioner(shared, spares),
         database: new DatabaseProvisioner({ db: pool, servers, sealer, directories }),
+        cluster: new ClusterProvisioner({ db: pool, clusters, sealer, directories }),
       },
       sleep: new TenantSleep({ pool, publish, servers, log }),
       servers,
+      clusters,
       compute,
       shared,
       spares,
       close: async () => {
         const running = servers.watched()
-        await servers.close()
-        if (!options.keepServers) await Promise.all(running.map((tenantId) => servers.stop(tenantId)))
+        const kept = clusters.watched()
+        await Promise.all([servers.close(), clusters.close()])
+        if (!options.keepServers)
+          await Promise.all([
+            ...running.map((tenantId) => servers.stop(tenantId)),
+            ...kept.map((server) => clusters.stop(server)),
+          ])
         await directories.close()
         await shared.close()
       },

@@ -3,7 +3,9 @@ import { once } from 'node:events'
 import pg from 'pg'
 import { expect } from 'vitest'
 import { Sealer } from '../../runtime/seal.ts'
+import type { Isolation } from '../../tenancy/plan.ts'
 import { tenantSchemaName } from '../../tenancy/tenant.ts'
+import { clusterName } from '../provisioners/cluster/cluster-parts.ts'
 import { findServer } from '../stores/server-store.ts'
 import { eventually } from './eventually.ts'
 import { makeCaller, TEST_SECRET, type TestControl } from './start-control.ts'
@@ -28,11 +30,11 @@ export async function moveKilledAfter(options: {
   children: ChildProcess[]
   name: string
   point: string
-  from: { isolation: 'schema' | 'database'; to: 'schema' | 'database' }
+  from: { isolation: Isolation; to: Isolation }
 }): Promise<void> {
   const { world, survivor, children, name, point, from } = options
   const created = await survivor.call('POST', '/v1/tenants', {
-    body: { name, plan: 'pro', isolation: from.isolation },
+    body: { name, plan: 'enterprise', isolation: from.isolation },
   })
   expect(created.status).toBe(201)
   const tenantId = created.body.tenant_id as string
@@ -73,11 +75,11 @@ export async function moveKilledAfter(options: {
   const bodies = found.rows.map((row) => row.body)
   expect(new Set(bodies).size).toBe(bodies.length)
   expect(bodies).toEqual(expect.arrayContaining(written))
-  await expectNoTraces(world, tenantId, from.to === 'database')
+  await expectNoTraces(world, tenantId, from.to)
 }
 
-/** Slots, publications and subscriptions of the move are gone, and the schema from the shared server if it has left it. */
-async function expectNoTraces(world: World, tenantId: string, hasLeftShared: boolean): Promise<void> {
+/** Slots, publications and subscriptions of the move are gone from the shared server, and the tenant is in one place only. */
+async function expectNoTraces(world: World, tenantId: string, isolation: Isolation): Promise<void> {
   await withClient(world.sharedUrl, async (client) => {
     const left = await client.query(
       `select slot_name from pg_replication_slots where slot_name like 'aerodb_move_%'
@@ -87,12 +89,16 @@ async function expectNoTraces(world: World, tenantId: string, hasLeftShared: boo
     )
     expect(left.rows).toEqual([])
     const schema = await client.query('select from pg_namespace where nspname = $1', [tenantSchemaName(tenantId)])
-    expect(schema.rowCount).toBe(hasLeftShared ? 0 : 1)
+    expect(schema.rowCount).toBe(isolation === 'schema' ? 1 : 0)
   })
   const servers = await withClient(world.databaseUrl, (client) =>
-    client.query('select from control.servers where server = $1', [tenantId]),
+    client.query<{ kind: string }>('select kind from control.servers where server in ($1, $2)', [
+      tenantId,
+      clusterName(tenantId),
+    ]),
   )
-  expect(servers.rowCount).toBe(hasLeftShared ? 1 : 0)
+  const kinds = { schema: [], database: ['tenant'], cluster: ['cluster'] }
+  expect(servers.rows.map(({ kind }) => kind)).toEqual(kinds[isolation])
 }
 
 function context(tenantId: string): string {

@@ -100,7 +100,7 @@ async function readTitles(tenant: Tenant): Promise<{ id: number; title: string }
   }
 }
 
-test('a tenant moves from schema to database and back while a client writes: no request fails, every acknowledged row is there once', async () => {
+test('a tenant moves from schema to database to cluster and back while a client writes: no request fails, every acknowledged row is there once', async () => {
   const tenant = await platform.createTenant('mover', { plan: 'enterprise' })
   await platform.createTodos(tenant)
   const bucket = await platform.call('mover', '/storage/v1/bucket', {
@@ -114,7 +114,7 @@ test('a tenant moves from schema to database and back while a client writes: no 
     headers: { 'content-type': 'text/plain' },
   })
   expect(uploaded.status, uploaded.text).toBe(200)
-  for (const isolation of ['database', 'schema']) {
+  for (const isolation of ['database', 'cluster', 'schema']) {
     const writer = new Writer(tenant, isolation, 200)
     try {
       await sleep(500)

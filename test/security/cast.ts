@@ -3,7 +3,7 @@ import { SignJWT } from 'jose'
 import { type Answer, type CallOptions, type Tenant, TestPlatform } from '../support/platform.ts'
 
 /** The degrees of isolation that are attacked: every case runs on each. */
-export const DEGREES = ['schema', 'database'] as const
+export const DEGREES = ['schema', 'database', 'cluster'] as const
 export type Degree = (typeof DEGREES)[number]
 
 /** What an attacker may hold of its own tenant. */

@@ -9,6 +9,7 @@ import { runInitdb } from '../../../runtime/postgres-server.ts'
 import type { OsUser } from '../../../runtime/unprivileged-user.ts'
 
 const SPARE_PREFIX = 'spare-'
+const COPY_PREFIX = 'copy-'
 
 /**
  * Who may come in, and how. The administrator comes through the socket inside the directory, which only we can enter, and is
@@ -39,9 +40,11 @@ export class DataDirectories {
     this.#log = options.log
   }
 
-  path(tenantId: string): string {
-    if (!/^ten_[0-9a-hjkmnp-tv-z]{26}$/.test(tenantId)) throw new Error('Not a tenant id')
-    return join(this.#root, tenantId)
+  /** @param name a tenant's id, or the name of a cluster's node. */
+  path(name: string): string {
+    if (!/^(ten_[0-9a-hjkmnp-tv-z]{26}|clu_[0-9a-hjkmnp-tv-z]{26}-[1-9])$/.test(name))
+      throw new Error('Not the name of a data directory')
+    return join(this.#root, name)
   }
 
   /** Makes the spare, and removes what killed processes left half-made. */
@@ -56,9 +59,9 @@ export class DataDirectories {
     this.#spare ??= this.#makeSpare()
   }
 
-  /** The tenant's data directory, made if it is not there, belonging to `uid` where that is given. */
-  async ensure(tenantId: string, uid: number | undefined): Promise<string> {
-    const path = this.path(tenantId)
+  /** The data directory of that name, made if it is not there, belonging to `uid` where that is given. */
+  async ensure(name: string, uid: number | undefined): Promise<string> {
+    const path = this.path(name)
     if (await exists(path)) return path
     const taken = this.#spare
     this.#spare = undefined
@@ -69,8 +72,24 @@ export class DataDirectories {
     return path
   }
 
-  async remove(tenantId: string): Promise<void> {
-    const path = this.path(tenantId)
+  /** Makes the directory of that name anew, by `fill`, which makes it under the path that it is given. One caller at a time for each name. */
+  async replace(name: string, uid: number | undefined, fill: (path: string) => Promise<void>): Promise<string> {
+    const made = join(this.#root, `${COPY_PREFIX}${name}`)
+    await rm(made, { recursive: true, force: true })
+    await fill(made)
+    if (uid !== undefined) await runChown(uid, made)
+    await this.#removeMade(name)
+    await rename(made, this.path(name))
+    return this.path(name)
+  }
+
+  async remove(name: string): Promise<void> {
+    await rm(join(this.#root, `${COPY_PREFIX}${name}`), { recursive: true, force: true })
+    await this.#removeMade(name)
+  }
+
+  async #removeMade(name: string): Promise<void> {
+    const path = this.path(name)
     if (!(await exists(path))) return
     // Out of its place first: a half-removed directory must never look like a tenant's.
     const gone = join(this.#root, `${SPARE_PREFIX}gone-${randomBytes(8).toString('hex')}`)

@@ -3,6 +3,7 @@ import { open, readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
+import { findFreePort } from '../../../runtime/free-port.ts'
 import type { PostgresBinaries } from '../../../runtime/postgres-binaries.ts'
 import { findServerOn } from '../../../runtime/postgres-server.ts'
 import { endProcess } from '../../../runtime/processes.ts'
@@ -44,6 +45,8 @@ export type OwnServerSpec = {
   /** The user it runs as, where we are root. */
   uid: number | undefined
   settings: Readonly<Record<string, string>>
+  /** How long it may take until it answers. */
+  startTimeoutMs?: number
 }
 
 /** The port was taken by somebody else meanwhile. */
@@ -83,7 +86,7 @@ export async function runningSince(directory: string): Promise<number | undefine
  * @throws PortTakenError, or an error with the server's last words.
  */
 export async function startOwnServer(binaries: PostgresBinaries, spec: OwnServerSpec): Promise<void> {
-  const deadline = performance.now() + START_TIMEOUT_MS
+  const deadline = performance.now() + (spec.startTimeoutMs ?? START_TIMEOUT_MS)
   for (;;) {
     const reason = await trySpawn(binaries, spec, deadline)
     if (reason === undefined) return
@@ -93,6 +96,21 @@ export async function startOwnServer(binaries: PostgresBinaries, spec: OwnServer
     if (!reason.includes('shared memory') || performance.now() > deadline)
       throw new Error(`A tenant's Postgres did not start: ${reason}`)
     await sleep(50)
+  }
+}
+
+/**
+ * Starts the server on its port, or, when somebody else took that while it was down, on another.
+ * @returns the port.
+ */
+export async function startOnSomePort(binaries: PostgresBinaries, spec: OwnServerSpec): Promise<number> {
+  for (let port = spec.port, tries = 1; ; port = await findFreePort(), tries++) {
+    try {
+      await startOwnServer(binaries, { ...spec, port })
+      return port
+    } catch (fault) {
+      if (!(fault instanceof PortTakenError) || tries === 5) throw fault
+    }
   }
 }
 

@@ -60,7 +60,8 @@ export class TenantSleep {
   async pause(tenantId: string): Promise<boolean> {
     const begun = await makeChange(this.#pool, this.#publish, async (change) => {
       const tenant = await lockTenant(change, tenantId)
-      if (tenant?.status !== 'active') return false
+      // A tenant that has just moved away is not put to sleep by the server that it has left.
+      if (tenant?.status !== 'active' || tenant.server !== tenantId) return false
       await updateTenant(change, tenantId, { status: 'paused' })
       return true
     })

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
-import { findFreePort } from '../../../runtime/free-port.ts'
 import type { Logger } from '../../../runtime/log.ts'
 import type { PostgresBinaries } from '../../../runtime/postgres-binaries.ts'
 import { inTransaction, type PostgresPool } from '../../../runtime/postgres-pool.ts'
@@ -10,7 +9,7 @@ import { makeChange, type PublishTouched } from '../../stores/change.ts'
 import { findServer, moveServer, type ServerRow } from '../../stores/server-store.ts'
 import type { ComputeSource, RunningServers } from '../compute-meter.ts'
 import type { DataDirectories } from './data-directory.ts'
-import { adminConfig, PortTakenError, runningPort, runningSince, startOwnServer, stopOwnServer } from './own-server.ts'
+import { adminConfig, runningPort, runningSince, startOnSomePort, stopOwnServer } from './own-server.ts'
 
 const WATCH_MS = 500
 const FIRST_BACK_OFF_MS = 100
@@ -157,24 +156,16 @@ export class OwnServers implements ComputeSource {
       if (row === undefined) throw new Error('The tenant has no server of its own')
       if (row.node !== this.node) throw new Error(`The server of ${tenantId} lives on another machine`)
       const directory = await this.#directories.ensure(tenantId, row.os_uid ?? undefined)
-      const port = (await runningPort(directory)) ?? (await this.#startOnSomePort(row, directory))
+      const port = (await runningPort(directory)) ?? (await this.#startServer(row, directory))
       // A server that was started by a process that died before it told where.
       if (port !== row.port) await this.#tellPort(tenantId, port)
     })
     this.#watch(tenantId)
   }
 
-  /** On its port, or, when that was taken while it was down, on another. */
-  async #startOnSomePort(row: ServerRow, directory: string): Promise<number> {
+  #startServer(row: ServerRow, directory: string): Promise<number> {
     const settings = { shared_buffers: '8MB', max_connections: String(row.max_connections * 2 + 10) }
-    for (let port = row.port, tries = 1; ; port = await findFreePort(), tries++) {
-      try {
-        await startOwnServer(this.#binaries, { directory, port, uid: row.os_uid ?? undefined, settings })
-        return port
-      } catch (fault) {
-        if (!(fault instanceof PortTakenError) || tries === 5) throw fault
-      }
-    }
+    return startOnSomePort(this.#binaries, { directory, port: row.port, uid: row.os_uid ?? undefined, settings })
   }
 
   async #tellPort(tenantId: string, port: number): Promise<void> {

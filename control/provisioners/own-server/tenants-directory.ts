@@ -6,8 +6,8 @@ import { canReach } from '../../../runtime/unprivileged-user.ts'
 
 /** Tenants' servers run under user ids from here on, one each, where we are root. No account has them. */
 const FIRST_TENANT_UID = 200_001
-/** A Unix socket's path fits 107 bytes; `/<tenant id>/.s.PGSQL.<port>` takes 46 of them. */
-const MAX_PATH_LENGTH = 107 - 46
+/** A Unix socket's path fits 107 bytes; `/<cluster>-<node>/.s.PGSQL.<port>` takes 48 of them. */
+const MAX_PATH_LENGTH = 107 - 48
 
 /** Where the data of tenants' own servers lies on this machine, and the name that this machine's data goes by. */
 export type TenantsDirectory = { path: string; node: string }
