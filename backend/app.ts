@@ -13,6 +13,7 @@ import { healthApi } from './health.ts'
 import { readBody } from './http-body.ts'
 import { makeLinkHandler, type RequestHead } from './link.ts'
 import { contextStatement } from './postgres/principal.ts'
+import { prefersReplica } from './postgres/replica-reads.ts'
 import type { Servers } from './postgres/servers.ts'
 import { broadcastApi } from './realtime/broadcast-api.ts'
 import { BROADCAST_PATH } from './realtime/http-broadcast.ts'
@@ -120,14 +121,19 @@ async function answerRest(
     const question = url.indexOf('?')
     const { principal } = caller
     const quota = caller.context.quotas.storage_bytes
-    const run: RunStatement = (statement, access) =>
-      access === 'write' && quota !== null
-        ? options.gate.runWrite(server, principal, quota, Buffer.byteLength(body), statement)
-        : server.requests.run(principal.tenantId, [
-            contextStatement(principal),
-            ...(access === 'read-only' ? [READ_ONLY] : []),
-            statement,
-          ])
+    const mayBeOld = prefersReplica(headers.prefer)
+    let lagMs: number | undefined
+    const run: RunStatement = async (statement, access) => {
+      if (access === 'write' && quota !== null)
+        return options.gate.runWrite(server, principal, quota, Buffer.byteLength(body), statement)
+      const statements = [contextStatement(principal), ...(access === 'read-only' ? [READ_ONLY] : []), statement]
+      if (mayBeOld && access !== 'write' && access !== 'delete') {
+        const read = await server.replicas.run(principal.tenantId, statements)
+        lagMs = read?.lagMs
+        if (read !== undefined) return read.outcome
+      }
+      return server.requests.run(principal.tenantId, statements)
+    }
     answer = await options.rest.handle(
       {
         method,
@@ -138,6 +144,7 @@ async function answerRest(
       },
       { server, principal, run },
     )
+    if (lagMs !== undefined) answer = tellLag(answer, lagMs)
   } catch (fault) {
     answer = problemAnswer(fault, requestId, options.log)
   }
@@ -147,6 +154,19 @@ async function answerRest(
     status: answer.status,
     headers: { ...answer.headers, 'X-Request-Id': requestId, ...length },
     body: mayHaveBody ? answer.body : '',
+  }
+}
+
+/** Says that the answer came from a standby, and how old what it shows is at most. */
+function tellLag(answer: RestResponse, lagMs: number): RestResponse {
+  const applied = answer.headers['Preference-Applied']
+  return {
+    ...answer,
+    headers: {
+      ...answer.headers,
+      'Preference-Applied': applied === undefined ? 'read-replica' : `${applied}, read-replica`,
+      'AeroDB-Replica-Lag-Ms': String(lagMs),
+    },
   }
 }
 

@@ -9,6 +9,7 @@ const EXPOSED = [
   'Content-Location',
   'Location',
   'Preference-Applied',
+  'AeroDB-Replica-Lag-Ms',
   'ETag',
   'Accept-Ranges',
   'Content-Disposition',

@@ -6,6 +6,7 @@ import type { ServerRecord } from '../../tenancy/server-record.ts'
 import { isTenantId, tenantSchemaName } from '../../tenancy/tenant.ts'
 import type { ConnectionTarget } from './connection.ts'
 import { askSeal, readSeal } from './moved-tenant.ts'
+import { ReplicaReads } from './replica-reads.ts'
 import { ServerPool, type ServerPoolOptions } from './server-pool.ts'
 import { ServerSession } from './server-session.ts'
 
@@ -15,6 +16,8 @@ export type Server = {
   version: number
   /** Serves requests on rows. */
   requests: ServerPool
+  /** Serves reads that may be a little old, where the server has standbys. */
+  replicas: ReplicaReads
   /** Changes schemas. */
   ddl: ServerPool
   session: ServerSession
@@ -143,10 +146,17 @@ export class Servers {
         log,
         ...overrides,
       })
+    const requests = pool('requests', record.request_login, {})
     const server: Server = {
       name,
       version: record.version,
-      requests: pool('requests', record.request_login, {}),
+      requests,
+      replicas: new ReplicaReads(
+        requests,
+        record.replicas.map((address) =>
+          pool('requests', record.request_login, { target: { ...target(record.request_login), ...address } }),
+        ),
+      ),
       ddl: pool('ddl', record.ddl_login, {
         applicationName: 'aerodb-backend-ddl',
         maxConnections: DDL_CONNECTIONS,
@@ -180,14 +190,19 @@ export class Servers {
     const nowMs = performance.now()
     for (const server of this.#open.values()) {
       const lastUsedMs = Math.max(server.requests.lastUsedMs, server.ddl.lastUsedMs)
-      if (nowMs - lastUsedMs > this.#options.idleServerMs && server.requests.isIdle && server.ddl.isIdle)
+      if (
+        nowMs - lastUsedMs > this.#options.idleServerMs &&
+        server.requests.isIdle &&
+        server.ddl.isIdle &&
+        server.replicas.isIdle
+      )
         this.#letGo(server.name)
     }
   }
 }
 
 async function closeServer(server: Server): Promise<void> {
-  await Promise.all([server.session.stop(), server.requests.close(), server.ddl.close()])
+  await Promise.all([server.session.stop(), server.requests.close(), server.replicas.close(), server.ddl.close()])
 }
 
 function unavailable(cause: unknown): Problem {

@@ -71,8 +71,21 @@ function backendOf(row: Publishable): BackendRef {
   return { kind: 'shared', name: 'shared', urls: [], pipelining: 1 }
 }
 
+/** A server with the standbys that may be read from. */
+export type PublishableServer = ServerRow & { replicas: ServerRecord['replicas'] | null }
+
+export async function findPublishableServer(db: Queryable, server: string): Promise<PublishableServer | undefined> {
+  const result = await db.query<PublishableServer>(
+    `select servers.*, (select json_agg(json_build_object('host', servers.host, 'port', node.port) order by node.node)
+       from control.cluster_nodes node where node.server = servers.server and node.role = 'standby') as replicas
+     from control.servers where server = $1`,
+    [server],
+  )
+  return result.rows[0]
+}
+
 /** The server as backends are to know it; the passwords stay sealed. */
-export function buildServerRecord(row: ServerRow): ServerRecord {
+export function buildServerRecord(row: PublishableServer): ServerRecord {
   return {
     server: row.server,
     version: row.version,
@@ -83,6 +96,6 @@ export function buildServerRecord(row: ServerRow): ServerRecord {
     ddl_login: { user: 'aerodb_ddl', sealed_password: row.sealed_ddl_password },
     replication_login: { user: 'aerodb_replication', sealed_password: row.sealed_ddl_password },
     max_connections: row.max_connections,
-    replicas: [],
+    replicas: row.replicas ?? [],
   }
 }

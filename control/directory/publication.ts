@@ -5,8 +5,7 @@ import type { DirectoryPublisher } from '../../tenancy/directory-publisher.ts'
 import type { PlanCatalogue } from '../../tenancy/plan.ts'
 import type { TouchedDocument } from '../stores/change.ts'
 import { clearOutbox, listOutbox } from '../stores/outbox-store.ts'
-import { findServer } from '../stores/server-store.ts'
-import { buildServerRecord, buildSnapshot, findPublishable } from './documents.ts'
+import { buildServerRecord, buildSnapshot, findPublishable, findPublishableServer } from './documents.ts'
 
 /** A name that no living tenant has keeps its document for a day, for whoever missed the announcement. */
 const DEAD_DOCUMENT_TTL_SECONDS = 86_400
@@ -118,7 +117,7 @@ export class DirectoryPublication {
   }
 
   async #publishServer(server: string): Promise<number> {
-    const row = await findServer(this.#pool, server)
+    const row = await findPublishableServer(this.#pool, server)
     if (row === undefined) {
       await this.#publisher.withdraw('server', server, await this.#newestVersion())
       return Number.MAX_SAFE_INTEGER

@@ -1,6 +1,6 @@
 import type { Change, Queryable } from './change.ts'
 import { markTouched } from './outbox-store.ts'
-import type { ServerRow } from './server-store.ts'
+import { type ServerRow, touchServer } from './server-store.ts'
 
 /**
  * What a node is to be. A `standby` counts for the primary's quorum: a commit that was acknowledged may lie on it alone. What a
@@ -96,21 +96,31 @@ export async function isLivingCluster(db: Queryable, server: string): Promise<bo
   return result.rowCount === 1
 }
 
-export async function setNodeRole(db: Queryable, server: string, node: number, role: NodeRole): Promise<void> {
-  await db.query('update control.cluster_nodes set role = $3 where server = $1 and node = $2', [server, node, role])
+export async function setNodeRole(change: Change, server: string, node: number, role: NodeRole): Promise<void> {
+  await change.tx.query('update control.cluster_nodes set role = $3 where server = $1 and node = $2', [
+    server,
+    node,
+    role,
+  ])
+  await touchServer(change, server)
 }
 
-export async function setNodePort(db: Queryable, server: string, node: number, port: number): Promise<void> {
-  await db.query('update control.cluster_nodes set port = $3 where server = $1 and node = $2', [server, node, port])
+export async function setNodePort(change: Change, server: string, node: number, port: number): Promise<void> {
+  await change.tx.query('update control.cluster_nodes set port = $3 where server = $1 and node = $2', [
+    server,
+    node,
+    port,
+  ])
+  await touchServer(change, server)
 }
 
 /** Makes `node` the primary in place of the one that was, which has to be made anew. */
-export async function changePrimary(db: Queryable, server: string, node: number): Promise<void> {
-  await db.query(
+export async function changePrimary(change: Change, server: string, node: number): Promise<void> {
+  await change.tx.query(
     `update control.cluster_nodes set role = 'rebuilding' where server = $1 and role = 'primary' and node <> $2`,
     [server, node],
   )
-  await setNodeRole(db, server, node, 'primary')
+  await setNodeRole(change, server, node, 'primary')
 }
 
 /** Forgets a cluster and its nodes. */

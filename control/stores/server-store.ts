@@ -95,6 +95,16 @@ export async function moveServer(change: Change, server: string, host: string, p
   if (row !== undefined) await markTouched(change, 'server', row.server, row.version)
 }
 
+/** Has the document of a server published again: something that it is made of has changed. */
+export async function touchServer(change: Change, server: string): Promise<void> {
+  const result = await change.tx.query<ServerRow>(
+    `update control.servers set version = nextval('control.directory_version') where server = $1 returning *`,
+    [server],
+  )
+  const row = result.rows[0]
+  if (row !== undefined) await markTouched(change, 'server', row.server, row.version)
+}
+
 /**
  * Takes a place on the least loaded of the shared servers `among` (those this process can reach) that has room.
  * @returns the server's name, or `undefined` when all are full or draining.

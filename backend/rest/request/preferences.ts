@@ -28,6 +28,8 @@ export function parsePreferences(header: string | undefined): Preferences {
     if (preference === '') continue
     const [name = '', value = ''] = preference.split('=').map((text) => text.trim())
     if (name === 'max-affected' && /^\d{1,9}$/.test(value)) found.maxAffected ??= Number(value)
+    // Ours, and no matter of the grammar's: `backend/postgres/replica-reads.ts`.
+    else if (preference === 'read-replica') continue
     else if (Object.hasOwn(VALUES, name) && VALUES[name]?.includes(value) === true) found[name] ??= value
     else unknown.push(preference)
   }

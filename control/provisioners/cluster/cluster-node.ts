@@ -41,7 +41,8 @@ export async function startNode(parts: ClusterParts, node: ClusterNodeRow, maxCo
       settings: { ...SETTINGS, max_connections: String(maxConnections * 2 + 10) },
       startTimeoutMs: START_TIMEOUT_MS,
     }))
-  if (port !== node.port) await setNodePort(parts.pool, node.server, node.node, port)
+  if (port !== node.port)
+    await makeChange(parts.pool, parts.publish, (change) => setNodePort(change, node.server, node.node, port))
   return port
 }
 

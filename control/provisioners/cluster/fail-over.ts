@@ -47,7 +47,7 @@ export async function failOver(parts: ClusterParts, state: ClusterState): Promis
   }
   const port = await portOf(parts, elected)
   await makeChange(parts.pool, parts.publish, async (change) => {
-    await changePrimary(change.tx, row.server, elected.node)
+    await changePrimary(change, row.server, elected.node)
     await moveServer(change, row.server, '127.0.0.1', port)
   })
   await Promise.all(

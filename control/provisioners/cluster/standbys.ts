@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
 import { inTransaction } from '../../../runtime/postgres-pool.ts'
-import { type ClusterNodeRow, setNodeRole } from '../../stores/cluster-store.ts'
+import { makeChange } from '../../stores/change.ts'
+import { type ClusterNodeRow, type NodeRole, setNodeRole } from '../../stores/cluster-store.ts'
 import { runningPort } from '../own-server/own-server.ts'
 import { copyRunningServer } from './base-copy.ts'
 import {
@@ -66,7 +67,7 @@ export async function tendMembers(
     await setQuorum(primary, members)
     for (const member of lost) {
       parts.log.warn({ server: member.server, node: member.node }, 'a standby that cannot follow is made anew')
-      await setNodeRole(parts.pool, member.server, member.node, 'rebuilding')
+      await setRole(parts, member, 'rebuilding')
     }
     const away = members.filter((member) => !followers.has(followerName(member)))
     await Promise.all(
@@ -162,9 +163,13 @@ async function joinQuorum(parts: ClusterParts, state: ClusterState, target: Clus
   await withClusterLock(parts, server, async () => {
     const now = await readCluster(parts, server)
     if (now.primary.node !== state.primary.node) throw new Error('The primary has changed meanwhile')
-    await setNodeRole(parts.pool, server, target.node, 'standby')
+    await setRole(parts, target, 'standby')
     await withNode(parts, now.primary, (primary) => setQuorum(primary, [...now.members, target].toSorted(byNode)))
   })
+}
+
+async function setRole(parts: ClusterParts, { server, node }: ClusterNodeRow, role: NodeRole): Promise<void> {
+  await makeChange(parts.pool, parts.publish, (change) => setNodeRole(change, server, node, role))
 }
 
 function byNode(a: ClusterNodeRow, b: ClusterNodeRow): number {
