@@ -94,7 +94,7 @@ export async function startBackend(options: {
   tenants.start()
   lifecycle.onStop('tenants', () => tenants.stop())
   const codec = new RequestContextCodec(config.AERODB_INTERNAL_SECRET)
-  const contexts = new RequestContexts(codec, systemClock)
+  const contexts = new RequestContexts(codec, systemClock, config.AERODB_BACKEND_TENANT)
 
   const catalogues = new Catalogues(config.AERODB_BACKEND_SCHEMA_CACHE_BYTES)
   const sealer = new Sealer(config.AERODB_ENCRYPTION_KEYS)

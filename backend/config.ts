@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { flag, port, readConfig, secret, urlList, wholeNumber } from '../runtime/config.ts'
 import { LOG_LEVELS } from '../runtime/log.ts'
+import { isTenantId } from '../tenancy/tenant.ts'
 import { storageConfigShape } from './storage/config.ts'
 
 /** Everything that the backend reads from its environment: name, rule and default. */
@@ -17,6 +18,8 @@ const schema = z.object({
   AERODB_DATA_DIR: z.string().default('.aerodb'),
   AERODB_BACKEND_HOST: z.string().default('127.0.0.1'),
   AERODB_BACKEND_PORT: port.default(8083),
+  /** The one tenant that this process serves; without it, all that come. */
+  AERODB_BACKEND_TENANT: z.string().refine(isTenantId, 'must be a tenant id').optional(),
   /** Connections of this process to one database server, at most (the server's record may allow fewer). */
   AERODB_BACKEND_MAX_CONNECTIONS: wholeNumber(1, 1_000).default(16),
   AERODB_BACKEND_STATEMENT_TIMEOUT_MS: wholeNumber(100, 600_000).default(8_000),

@@ -18,6 +18,7 @@ export type Caller = { context: RequestContext; server: string; principal: Princ
 export class RequestContexts {
   readonly #codec: RequestContextCodec
   readonly #clock: Clock
+  readonly #onlyTenant: string | undefined
   readonly #verified = new LRUCache<string, Caller>({
     max: 20_000,
     maxSize: 64_000_000,
@@ -27,12 +28,14 @@ export class RequestContexts {
   /** By tenant id: the directory lists tenants by name. */
   readonly #names = new LRUCache<string, string>({ max: 20_000 })
 
-  constructor(codec: RequestContextCodec, clock: Clock) {
+  /** @param onlyTenant the one tenant that this process serves, if it is there for one alone. */
+  constructor(codec: RequestContextCodec, clock: Clock, onlyTenant?: string) {
     this.#codec = codec
     this.#clock = clock
+    this.#onlyTenant = onlyTenant
   }
 
-  /** @throws Problem 401 `context_required` without a valid header, 503 `tenant_not_ready` without a placement. */
+  /** @throws Problem 401 `context_required` without a valid header, 421 `wrong_backend` for another's tenant, 503 `tenant_not_ready` without a placement. */
   read(headers: Readonly<Record<string, string | string[] | undefined>>): Caller {
     const token = headers[CONTEXT_HEADER]
     if (typeof token !== 'string') throw unauthorized()
@@ -41,6 +44,8 @@ export class RequestContexts {
     if (known !== undefined && known.context.expires_at > nowMs) return known
     const context = this.#verify(token, nowMs)
     if (context === undefined) throw unauthorized()
+    if (this.#onlyTenant !== undefined && this.#onlyTenant !== context.tenant_id)
+      throw new Problem(421, 'wrong_backend', { detail: 'This backend serves another tenant.' })
     if (context.placement === null)
       throw new Problem(503, 'tenant_not_ready', {
         detail: 'The database of this tenant is being made ready.',

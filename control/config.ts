@@ -53,6 +53,11 @@ const schema = z.object({
   AERODB_PAUSE_AFTER_SECONDS: wholeNumber(0, 86_400).default(900),
   /** Whether tenants' own servers go on when control is stopped by a signal (they do when it is killed). */
   AERODB_KEEP_TENANT_SERVERS: flag.default(false),
+  /**
+   * The address, reachable for gateways, that backend processes of cluster tenants listen on; without it they have none of
+   * their own and the shared ones serve them.
+   */
+  AERODB_DEDICATED_BACKEND_HOST: z.string().optional(),
   /** Seconds between two isolation audits; 0 makes one only when it is asked for. */
   AERODB_ISOLATION_AUDIT_SECONDS: wholeNumber(0, 604_800).default(3_600),
   /** Wrong platform keys that one address may send in a minute; 0 never slows anybody. */

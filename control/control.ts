@@ -1,11 +1,12 @@
 import { hostname } from 'node:os'
+import { join } from 'node:path'
 import { type Clock, systemClock } from '../runtime/clock.ts'
 import { FailedAttempts } from '../runtime/failed-attempts.ts'
 import { makeId } from '../runtime/ids.ts'
 import type { Lifecycle } from '../runtime/lifecycle.ts'
 import type { Logger } from '../runtime/log.ts'
 import { migrate } from '../runtime/migrations.ts'
-import { makePostgresPool } from '../runtime/postgres-pool.ts'
+import { makePostgresPool, type PostgresPool } from '../runtime/postgres-pool.ts'
 import { connectRedis, onRedisLoss } from '../runtime/redis.ts'
 import { Sealer } from '../runtime/seal.ts'
 import { ServiceTokenCodec } from '../runtime/service-token.ts'
@@ -30,8 +31,10 @@ import { isolationAuditRoutes } from './isolation-audit/routes.ts'
 import type { MoveOptions } from './moving/ends.ts'
 import { makeMoveProcedure } from './moving/move-procedure.ts'
 import { WebhookSender } from './outreach/webhook-sender.ts'
+import { makeBackendEnvironment } from './provisioners/cluster/backend-environment.ts'
 import { tenantOfCluster } from './provisioners/cluster/cluster-parts.ts'
 import type { Clusters } from './provisioners/cluster/clusters.ts'
+import { DedicatedBackends } from './provisioners/cluster/dedicated-backends.ts'
 import type { TenantSleep } from './provisioners/own-server/sleep.ts'
 import { type Provisioning, startProvisioning } from './provisioners/provisioning.ts'
 import { migrateJobQueue, startJobQueue } from './reconciler/job-queue.ts'
@@ -41,6 +44,7 @@ import { Reconciler, type ReconcilerOptions } from './reconciler/reconciler.ts'
 import { maintenanceRoutes } from './sla/maintenance-routes.ts'
 import { metricsRoutes } from './sla/metrics-route.ts'
 import { slaRoutes } from './sla/sla-routes.ts'
+import type { PublishTouched } from './stores/change.ts'
 import { MeteringClient } from './stores/metering-client.ts'
 import { ensurePlatformKey } from './stores/platform-key-store.ts'
 import { makeRemoveFiles } from './stores/tenant-files.ts'
@@ -114,6 +118,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     sharedUrls: config.AERODB_SHARED_DATABASE_URLS,
     dataDirectory: config.AERODB_DATA_DIR,
     keepServers: config.AERODB_KEEP_TENANT_SERVERS,
+    backends: makeDedicatedBackends(config, { pool, publish: publication.publish, owner, log }),
     clock,
     log,
   })
@@ -268,6 +273,17 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
   ])
   const url = await listen(app.fetch, config.AERODB_CONTROL_HOST, config.AERODB_CONTROL_PORT, lifecycle)
   return { url, sleep: provisioning.sleep, clusters: provisioning.clusters }
+}
+
+/** Backends of cluster tenants' own, where gateways can reach this machine. */
+function makeDedicatedBackends(
+  config: ControlConfig,
+  parts: { pool: PostgresPool; publish: PublishTouched; owner: string; log: Logger },
+): DedicatedBackends | undefined {
+  const { AERODB_DEDICATED_BACKEND_HOST: host } = config
+  if (host === undefined) return undefined
+  const logDirectory = join(config.AERODB_DATA_DIR, 'logs')
+  return new DedicatedBackends({ ...parts, env: makeBackendEnvironment(config, host), logDirectory })
 }
 
 /** The servers that have followers: a lag of theirs is worth an alert. */

@@ -6,11 +6,11 @@ import { findFreePort, isPortFree } from '../runtime/free-port.ts'
 import type { ReadyMessage } from '../runtime/lifecycle.ts'
 import { PostgresServer } from '../runtime/postgres-server.ts'
 import { RedisServer } from '../runtime/redis-server.ts'
+import { Service } from '../runtime/service-process.ts'
 import { ensureDashboard } from './build-dashboard.ts'
 import { DataDirectory, type EmbeddedSecrets, replaceFile } from './data-directory.ts'
 import { endWhenLauncherIsGone, removeWhenLauncherIsGone } from './guardian.ts'
 import { Remedy } from './remedy.ts'
-import { Service } from './service.ts'
 import type { UpConfig } from './up-config.ts'
 
 const METADATA_DATABASE = 'aerodb'
@@ -283,6 +283,7 @@ export class Platform {
       AERODB_METERING_URL: `http://127.0.0.1:${ports.metering}`,
       AERODB_BACKEND_URLS: `http://127.0.0.1:${ports.backend}`,
       AERODB_DASHBOARD_DIR: this.#dashboardDirectory,
+      AERODB_DEDICATED_BACKEND_HOST: '127.0.0.1',
       AERODB_WEBHOOK_ALLOW_PRIVATE: this.#config.AERODB_WEBHOOK_ALLOW_PRIVATE ? '1' : '0',
     }
     for (const name of WITHHELD[service]) delete all[name]

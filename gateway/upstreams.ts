@@ -27,7 +27,10 @@ export class Upstreams {
   /** An upstream of the backend; `undefined` when it has no address yet. Addresses take turns. */
   of(backend: BackendRef): CircuitBreaker | undefined {
     if (backend.kind === 'shared' && backend.urls.length === 0) return this.#choose(this.#shared)
-    return this.#choose(backend.urls.map((url) => this.#at(originOf(url), backend)))
+    const chosen = this.#choose(backend.urls.map((url) => this.#at(originOf(url), backend)))
+    // The shared backends serve any tenant of ours: nobody waits for the one that it has for itself.
+    if (backend.kind === 'dedicated' && chosen?.isAvailable !== true) return this.#choose(this.#shared) ?? chosen
+    return chosen
   }
 
   /** The next in turn that is not resting; when all rest, the next in turn, which then fails at once. */

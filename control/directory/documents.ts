@@ -3,6 +3,7 @@ import type { ServerRecord } from '../../tenancy/server-record.ts'
 import type { BackendRef, TenantSnapshot } from '../../tenancy/snapshot.ts'
 import { tenantSchemaName } from '../../tenancy/tenant.ts'
 import type { Queryable } from '../stores/change.ts'
+import { IS_KEPT } from '../stores/dedicated-backend-store.ts'
 import type { ServerRow } from '../stores/server-store.ts'
 import type { TenantKeyRow } from '../stores/tenant-key-store.ts'
 import type { TenantRow } from '../stores/tenant-store.ts'
@@ -14,6 +15,8 @@ export type Publishable = TenantRow & {
   keys: PublishableKey[] | null
   backend_url: string | null
   backend_pipelining: number | null
+  /** Where the backends serve that a cluster tenant has for itself. */
+  dedicated_urls: string[] | null
 }
 
 /** Of all tenants that ever had `name`: the living one, else the one that changed last. */
@@ -23,7 +26,9 @@ export async function findPublishable(db: Queryable, name: string): Promise<Publ
        (select json_agg(json_build_object('key_id', key_id, 'kind', kind, 'digest', digest,
                 'expires_at_ms', (extract(epoch from expires_at) * 1000)::bigint) order by key_id)
         from control.tenant_keys key
-        where key.tenant_id = tenant.tenant_id and (expires_at is null or expires_at > now())) as keys
+        where key.tenant_id = tenant.tenant_id and (expires_at is null or expires_at > now())) as keys,
+       (select json_agg(dedicated.url order by dedicated.owner) from control.dedicated_backends dedicated
+        where dedicated.server = tenant.server and ${IS_KEPT}) as dedicated_urls
      from control.tenants tenant left join control.backends backend on backend.name = tenant.backend
      where tenant.name = $1
      order by (tenant.status in ('deleting', 'deleted', 'failed')), tenant.version desc limit 1`,
@@ -68,6 +73,8 @@ export function buildSnapshot(row: Publishable, catalogue: PlanCatalogue): Tenan
 function backendOf(row: Publishable): BackendRef {
   if (row.backend !== null && row.backend_url !== null)
     return { kind: 'registered', name: row.backend, urls: [row.backend_url], pipelining: row.backend_pipelining ?? 1 }
+  if (row.dedicated_urls !== null)
+    return { kind: 'dedicated', name: row.tenant_id, urls: row.dedicated_urls, pipelining: 1 }
   return { kind: 'shared', name: 'shared', urls: [], pipelining: 1 }
 }
 

@@ -8,6 +8,7 @@ import type { Isolation } from '../../tenancy/plan.ts'
 import { makeChange, type PublishTouched } from '../stores/change.ts'
 import { lockTenant, updateTenant } from '../stores/tenant-store.ts'
 import { Clusters } from './cluster/clusters.ts'
+import type { DedicatedBackends } from './cluster/dedicated-backends.ts'
 import { ClusterProvisioner } from './cluster-provisioner.ts'
 import { ComputeMeter } from './compute-meter.ts'
 import { DatabaseProvisioner } from './database-provisioner.ts'
@@ -41,6 +42,8 @@ export async function startProvisioning(options: {
   dataDirectory: string
   /** Leaves the tenants' own servers running when it is closed. */
   keepServers: boolean
+  /** Where cluster tenants have backends of their own. */
+  backends: DedicatedBackends | undefined
   clock: Clock
   log: Logger
 }): Promise<Provisioning> {
@@ -63,7 +66,17 @@ export async function startProvisioning(options: {
     })
     const beforeStop = (tenantId: string) => compute.measureNow(tenantId)
     const servers = new OwnServers({ pool, publish, directories, binaries, node, log, beforeStop })
-    const clusters = new Clusters({ pool, publish, sealer, directories, binaries, machine: node, log, beforeStop })
+    const clusters = new Clusters({
+      pool,
+      publish,
+      sealer,
+      directories,
+      binaries,
+      machine: node,
+      backends: options.backends,
+      log,
+      beforeStop,
+    })
     clusters.start()
     servers.start(await takeOver(pool, publish, servers))
     return {

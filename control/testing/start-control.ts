@@ -51,6 +51,7 @@ export async function startTestControl(options: {
     AERODB_CONTROL_HOST: '127.0.0.1',
     AERODB_CONTROL_PORT: 0,
     AERODB_ISOLATIONS: ['schema', 'database', 'cluster'],
+    AERODB_DEDICATED_BACKEND_HOST: undefined,
     AERODB_MONITORING_KEY: undefined,
     AERODB_DOMAIN: 'localhost',
     AERODB_DATA_DIR: dataDir,

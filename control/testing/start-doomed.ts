@@ -33,6 +33,11 @@ export async function startDoomedControl(
     },
   })
   children.push(child)
-  const [message] = (await once(child, 'message')) as [{ url: string }]
+  const [message] = (await Promise.race([
+    once(child, 'message'),
+    once(child, 'exit').then(([code]) =>
+      Promise.reject(new Error(`The second control ended (${code}) before it served`)),
+    ),
+  ])) as [{ url: string }]
   return { child, url: message.url }
 }

@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises'
+import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Agent } from 'undici'
@@ -88,6 +88,55 @@ test('a write that asks for a standby is written, and a tenant without standbys 
   const read = await platform.call('no-cluster', '/rest/v1/todos', { key: other.keys.service, headers: FROM_REPLICA })
   expect(read).toMatchObject({ status: 200, json: [] })
   expect(lagOf(read)).toBeUndefined()
+})
+
+/** Processes that serve this tenant alone. */
+async function findBackends(): Promise<number[]> {
+  const pids = (await readdir('/proc')).map(Number).filter((pid) => pid > 1)
+  const found = await Promise.all(
+    pids.map(async (pid) => {
+      const environment = await readFile(`/proc/${pid}/environ`, 'utf8').catch(() => '')
+      return environment.split('\0').includes(`AERODB_BACKEND_TENANT=${tenant.tenant_id}`) ? [pid] : []
+    }),
+  )
+  return found.flat()
+}
+
+test('its requests are answered by a backend of its own: what stops the shared ones does not stop it', async () => {
+  const other = await platform.createTenant('beside', { plan: 'free' })
+  await platform.createTodos(other)
+  await vi.waitFor(async () => expect(await findBackends()).toHaveLength(1), { timeout: 20_000 })
+  const read = () => ask('/rest/v1/todos?limit=1')
+  await vi.waitFor(async () => expect((await read()).status).toBe(200))
+  const shared = platform.endpoints.pids.backend ?? []
+  for (const pid of shared) process.kill(pid, 'SIGSTOP')
+  try {
+    for (let i = 0; i < 20; i++) expect((await read()).status).toBe(200)
+    const beside = platform
+      .call('beside', '/rest/v1/todos', { key: other.keys.service })
+      .then((answer) => answer.status)
+    expect(await Promise.race([beside, sleep(1_000).then(() => 'waits')])).toBe('waits')
+  } finally {
+    for (const pid of shared) process.kill(pid, 'SIGCONT')
+  }
+})
+
+test('when its own backend is killed the shared ones answer, and it comes back', async () => {
+  const [before = 0] = await findBackends()
+  expect(before).toBeGreaterThan(1)
+  process.kill(before, 'SIGKILL')
+  const statuses: number[] = []
+  await vi.waitFor(
+    async () => {
+      statuses.push((await ask('/rest/v1/todos?limit=1')).status)
+      const [now = before] = await findBackends()
+      expect(now).not.toBe(before)
+    },
+    { timeout: 20_000, interval: 20 },
+  )
+  const failed = statuses.filter((status) => status !== 200)
+  expect(failed.length).toBeLessThan(10)
+  expect(statuses.at(-1)).toBe(200)
 })
 
 test('when the primary is killed a client waits a moment, and nothing that was acknowledged is lost', async () => {

@@ -15,6 +15,7 @@ import {
   withClusterLock,
 } from './cluster-parts.ts'
 import { type NodeStatus, readClusterStatus } from './cluster-status.ts'
+import type { DedicatedBackends } from './dedicated-backends.ts'
 import { failOver } from './fail-over.ts'
 import { fenceServer } from './fence.ts'
 
@@ -31,6 +32,7 @@ export class Clusters implements ComputeSource {
   readonly machine: string
   readonly #parts: ClusterParts
   readonly #beforeStop: (tenantId: string) => Promise<void>
+  readonly #backends: DedicatedBackends | undefined
   readonly #keepers = new Map<string, ClusterKeeper>()
   /** Removed by us: not to be looked after any more, though the tables may still name them for a moment. */
   readonly #removed = new Set<string>()
@@ -44,10 +46,13 @@ export class Clusters implements ComputeSource {
       machine: string
       /** Told of each cluster that is about to be stopped; what it throws is logged. */
       beforeStop: (tenantId: string) => Promise<void>
+      /** Where each cluster's tenant has a backend of its own, if it has one. */
+      backends: DedicatedBackends | undefined
     },
   ) {
     this.machine = options.machine
     this.#beforeStop = options.beforeStop
+    this.#backends = options.backends
     this.#parts = { ...options, changing: new Slots(CHANGING), rebuilding: new Slots(REBUILDING) }
   }
 
@@ -74,6 +79,7 @@ export class Clusters implements ComputeSource {
     await Promise.allSettled(this.#starting.values())
     await Promise.all([...this.#keepers.values()].map((keeper) => keeper.stop()))
     this.#keepers.clear()
+    await this.#backends?.close()
   }
 
   /** Starts the primary, made if it is not there; callers at once share one start. */
@@ -108,6 +114,7 @@ export class Clusters implements ComputeSource {
     await withClusterLock(this.#parts, server, async () => {
       await this.#stopNodes(server)
       for (const name of await this.#nodeNames(server)) await this.#parts.directories.remove(name)
+      await this.#backends?.forget(server)
     })
   }
 
@@ -182,8 +189,9 @@ export class Clusters implements ComputeSource {
       this.#parts.log.error({ err: fault, server }, 'a primary does not start')
       await failOver(this.#parts, state)
     }
-    if (!this.#keepers.has(server) && !this.#stopping.signal.aborted)
-      this.#keepers.set(server, new ClusterKeeper(this.#parts, server))
+    if (this.#keepers.has(server) || this.#stopping.signal.aborted) return
+    this.#keepers.set(server, new ClusterKeeper(this.#parts, server))
+    this.#backends?.start(server)
   }
 
   async #release(server: string): Promise<void> {
@@ -191,6 +199,7 @@ export class Clusters implements ComputeSource {
     const keeper = this.#keepers.get(server)
     this.#keepers.delete(server)
     await keeper?.stop()
+    await this.#backends?.stop(server)
     await this.#beforeStop(tenantOfCluster(server)).catch((fault) =>
       this.#parts.log.error({ err: fault, server }, 'the last running time of a cluster was not measured'),
     )
