@@ -34,6 +34,8 @@ export class ClientConnections {
       const connection = this.#open.get(request.socket)
       if (connection === undefined) {
         this.#tlsUnderWay++
+        // HTTP/1.1's; HTTP/2 has no such field.
+        if (this.#isDraining && request.httpVersionMajor === 1) response.shouldKeepAlive = false
         response.once('close', () => this.#tlsUnderWay--)
         return
       }

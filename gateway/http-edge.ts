@@ -71,7 +71,7 @@ export function makeHttpEdge(options: HttpEdgeOptions): Server {
   return server
 }
 
-/** Takes a request of either version of HTTP from another server than ours (`tls-edge.ts`). */
+/** Takes a request of HTTP/2, which another server has parsed (`tls-edge.ts`). */
 export function acceptRequest(request: IncomingMessage, response: ServerResponse, options: HttpEdgeOptions): void {
   accept(toExchange(request, response, options), options, options.serve)
 }

@@ -1,12 +1,14 @@
 import { execFile } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { connect as connectHttp2 } from 'node:http2'
-import { request as httpsRequest } from 'node:https'
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { connect as connectTls, type PeerCertificate } from 'node:tls'
 import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { WebSocket, WebSocketServer } from 'ws'
 import { findFreePort } from '../runtime/free-port.ts'
 import { makeLogger } from '../runtime/log.ts'
 import { connectRedis, whenRedisReady } from '../runtime/redis.ts'
@@ -23,6 +25,8 @@ let directory: string
 let port: number
 const backend = new StubUpstream('from-gateway')
 const tenant = makeTenant('secure')
+/** A stand-in for the realtime backend. */
+const echo = new WebSocketServer({ noServer: true })
 
 /** A self-signed certificate for `host`, as `<name>.crt` and `<name>.key`. */
 async function makeCertificate(name: string, host: string, commonName: string): Promise<void> {
@@ -52,7 +56,11 @@ beforeAll(async () => {
     AERODB_GATEWAY_WORKERS: '1',
     AERODB_GATEWAY_TLS_DIRECTORY: directory,
     AERODB_GATEWAY_TLS_PORT: String(port),
+    AERODB_GATEWAY_HEAD_TIMEOUT_MS: '2000',
   })
+  backend.server.on('upgrade', (request, socket, head) =>
+    echo.handleUpgrade(request, socket, head, (ws) => ws.on('message', (data) => ws.send(data))),
+  )
   backend.answer = (request, response) => {
     let size = 0
     request.on('data', (chunk: Buffer) => (size += chunk.length))
@@ -148,6 +156,53 @@ test('HTTP/1.1 over TLS is served too', async () => {
       .end()
   })
   expect(answer).toBe('200 GET 0 https')
+})
+
+/** Sends raw bytes over TLS without ALPN, as an HTTP/1.1 client may; resolves with all that comes until the gateway closes. */
+function sendRaw(text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connectTls({ host: '127.0.0.1', port, servername: 'secure.localhost', rejectUnauthorized: false })
+    let received = ''
+    socket.on('data', (chunk: Buffer) => (received += chunk.toString('latin1')))
+    socket.once('close', () => resolve(received))
+    socket.once('error', reject)
+    socket.write(text)
+  })
+}
+
+test.each([
+  [
+    'both lengths',
+    'POST /rest/v1/t HTTP/1.1\r\nHost: secure.localhost\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n',
+  ],
+  ['two hosts', 'GET /rest/v1/t HTTP/1.1\r\nHost: secure.localhost\r\nHost: other.localhost\r\n\r\n'],
+  ['no host', 'GET /rest/v1/t HTTP/1.1\r\n\r\n'],
+  ['a space before the colon', 'GET /rest/v1/t HTTP/1.1\r\nHost : secure.localhost\r\n\r\n'],
+  ['a path that leads out', 'GET /rest/v1/../t HTTP/1.1\r\nHost: secure.localhost\r\n\r\n'],
+])('HTTP/1.1 over TLS is held to the same rules: %s is refused and the connection closed', async (_name, text) => {
+  expect(await sendRaw(text)).toMatch(/^HTTP\/1\.1 400 /)
+})
+
+test('a head that does not arrive in time is refused over TLS too', async () => {
+  expect(await sendRaw('GET /rest/v1/t HTTP/1.1\r\nHost: secure.localhost\r\n')).toMatch(/^HTTP\/1\.1 408 /)
+})
+
+test('a WebSocket over TLS passes through, beside HTTP/2 on the same port', async () => {
+  const socket = new WebSocket(`wss://127.0.0.1:${port}/realtime/v1/websocket?apikey=${tenant.anonKey}&vsn=1.0.0`, {
+    headers: { Host: 'secure.localhost' },
+    agent: new HttpsAgent({ servername: 'secure.localhost', rejectUnauthorized: false }),
+  })
+  try {
+    await once(socket, 'open')
+    const text = 'ä'.repeat(100_000)
+    socket.send(text)
+    const [echoed] = (await once(socket, 'message')) as [Buffer]
+    expect(echoed.toString()).toBe(text)
+    const [beside] = await askHttp2([{ headers: { ...authority, ':path': '/rest/v1/t' } }])
+    expect(beside?.status).toBe(200)
+  } finally {
+    socket.terminate()
+  }
 })
 
 function commonNameFor(servername: string): Promise<string> {

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import type { Http2SecureServer } from 'node:http2'
+import type { Server as HttpServer } from 'node:http'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
+import type { Server as TlsServer } from 'node:tls'
 import { Agent } from 'undici'
 import { openSpool } from '../metering/spool.ts'
 import { measureSpool } from '../metering/spool-metrics.ts'
@@ -214,7 +215,7 @@ export async function startWorker(service: ServiceContext<GatewayConfig>): Promi
   const tlsServer =
     config.AERODB_GATEWAY_TLS_DIRECTORY === undefined
       ? undefined
-      : await startTls(config.AERODB_GATEWAY_TLS_DIRECTORY, edge, service)
+      : await startTls(config.AERODB_GATEWAY_TLS_DIRECTORY, edge, server, service)
   clients.follow(server)
   if (tlsServer !== undefined) clients.follow(tlsServer)
   lifecycle.onStop('connections', async () => {
@@ -250,17 +251,19 @@ export async function startWorker(service: ServiceContext<GatewayConfig>): Promi
 async function startTls(
   directory: string,
   edge: HttpEdgeOptions,
+  http1: HttpServer,
   { log, lifecycle }: ServiceContext<GatewayConfig>,
-): Promise<Http2SecureServer> {
+): Promise<TlsServer> {
   const certificates = new TlsCertificates(directory, log)
   await certificates.start()
   lifecycle.onStop('certificates', () => certificates.stop())
   return makeTlsEdge({
     certificates,
+    http1,
     maxHeaderBytes: edge.maxHeaderBytes,
     headTimeoutMs: edge.headTimeoutMs,
     keepAliveMs: edge.keepAliveMs,
-    onRequest: (request, response) => acceptRequest(request, response, edge),
+    onHttp2Request: (request, response) => acceptRequest(request, response, edge),
   })
 }
 
