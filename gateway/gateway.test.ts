@@ -211,15 +211,24 @@ test('status decides: suspended is 403, deleting is 404, paused is 503; and a ch
 })
 
 test('30 requests at once on a limit of 20 admit exactly 20; refused ones say when to come back', async () => {
-  const tenant = makeTenant('limited', {
-    quotas: { ...UNLIMITED, requests_per_second: 20, api_requests_per_month: 1_000 },
-  })
-  await publish(tenant)
-  const answers = await Promise.all(
-    Array.from({ length: 30 }, () =>
-      gateway.ask('limited.localhost', '/rest/v1/todos', { headers: { apikey: tenant.anonKey } }),
-    ),
-  )
+  const quotas = { ...UNLIMITED, requests_per_second: 20, api_requests_per_month: 1_000 }
+  const burst = async (name: string) => {
+    const tenant = makeTenant(name, { quotas })
+    await publish(tenant)
+    backend.seen.length = 0
+    const startedMs = performance.now()
+    const answers = await Promise.all(
+      Array.from({ length: 30 }, () =>
+        gateway.ask(`${name}.localhost`, '/rest/v1/todos', { headers: { apikey: tenant.anonKey } }),
+      ),
+    )
+    return { answers, tookMs: performance.now() - startedMs }
+  }
+  // On a machine that stood still for a moment the thirty are not at once: then they tell nothing of one second.
+  let attempt = 1
+  let { answers, tookMs } = await burst('limited-1')
+  while (tookMs >= 1_000 && attempt < 5) ({ answers, tookMs } = await burst(`limited-${++attempt}`))
+  expect(tookMs).toBeLessThan(1_000)
   const refused = answers.filter((answer) => answer.status === 429)
   expect(answers.filter((answer) => answer.status === 200)).toHaveLength(20)
   expect(refused).toHaveLength(10)

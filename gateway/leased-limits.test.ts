@@ -120,6 +120,22 @@ test('over many workers no window of a second ever sees more than the limit, and
   )
 })
 
+test('while a worker prolongs its lease it admits no more than the answer may leave it', async () => {
+  const clock = new ManualClock()
+  const workers = await makeWorkers(2, clock)
+  const tenantId = `ten_${++tenantNumber}`
+  const take = (index: number) => Promise.resolve(pick(workers, index).limiter.take(tenantId, 16))
+  await Promise.all(Array.from({ length: 10 }, () => take(1)))
+  for (let i = 0; i < 3; i++) await take(0)
+  clock.advance(RATE_LEASE_MS * 0.6 - 100)
+  await take(0)
+  clock.advance(150)
+  // The first of the two asks for the lease to be prolonged; the second comes before the answer.
+  await Promise.all([take(0), take(0)])
+  const others = await Promise.all(Array.from({ length: 16 }, () => take(1)))
+  expect(others.filter((decision) => decision.admitted)).toHaveLength(13)
+})
+
 test('a worker that died holds up nobody for longer than a second once its death is known', async () => {
   const clock = new ManualClock()
   const [dying, living] = await makeWorkers(2, clock)

@@ -146,8 +146,9 @@ export class LeasedRateLimiter implements RateLimiter {
     clearTimeout(state.timer)
     state.timer = undefined
     state.isAsking = true
-    const used = state.window.usedAt(askedMs)
-    const needed = used + state.waiting.length
+    const inUse = state.window.usedAt(askedMs) + state.waiting.length
+    // While nothing waits requests go on being admitted until the answer is here, up to what is held: so much it must leave.
+    const needed = state.waiting.length === 0 ? Math.max(inUse, state.slots) : inUse
     const wanted = Math.min(
       state.limit,
       Math.max(needed, state.slots, firstSlots(state.limit)) * (needed > state.slots ? 2 : 1),
@@ -158,6 +159,7 @@ export class LeasedRateLimiter implements RateLimiter {
         state.limit,
         wanted,
         needed,
+        inUse,
         state.window.oldestLeavesInMs(askedMs),
         this.#options.liveness.deadNames(),
       )

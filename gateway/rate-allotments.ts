@@ -12,7 +12,7 @@ import { RedisScript } from './redis-script.ts'
  *   full until:   before then no slot of this owner can come free, so nobody needs to ask it for one.
  */
 
-/** ARGV: owner, limit, wanted slots, slots needed now, ms until one of its own comes free, lease ms, now ms or '', dead owners. */
+/** ARGV: owner, limit, wanted slots, slots to get at least, ms until one of its own comes free, lease ms, now ms or '', dead owners, slots in use. */
 const ASK = new RedisScript(`
 local time = redis.call('TIME')
 local now = ARGV[7] ~= '' and tonumber(ARGV[7]) or math.floor(time[1] * 1000 + time[2] / 1000)
@@ -46,7 +46,7 @@ local available = math.max(0, limit - others)
 local slots = math.min(available, needed + math.min(math.max(0, wanted - needed), math.floor((available - needed) / 2)))
 slots = math.max(slots, math.min(available, needed))
 local full = 0
-if slots <= needed then full = now + (tonumber(ARGV[5]) > 0 and tonumber(ARGV[5]) or 1000) end
+if slots <= tonumber(ARGV[9]) then full = now + (tonumber(ARGV[5]) > 0 and tonumber(ARGV[5]) or 1000) end
 local ends = now + tonumber(ARGV[6]) + 1000
 redis.call('HSET', KEYS[1], owner, string.format('%d %d %d', slots, ends, full))
 redis.call('PEXPIRE', KEYS[1], tonumber(ARGV[6]) + 2000)
@@ -97,12 +97,16 @@ export class RateAllotments {
     this.#options = options
   }
 
-  /** Asks to hold `wanted` slots, of which `needed` are needed now (uses of the last second and waiting requests). */
+  /**
+   * Asks to hold `wanted` slots, and `needed` of them at least: an owner that holds so many already keeps them. `inUse` are the
+   * uses of the last second and waiting requests: one that has no more slots than these is known to be full.
+   */
   async ask(
     tenantId: string,
     limit: number,
     wanted: number,
     needed: number,
+    inUse: number,
     ownFreeInMs: number,
     deadOwners: string,
   ): Promise<AllotmentAnswer> {
@@ -118,6 +122,7 @@ export class RateAllotments {
       leaseMs,
       this.#now(),
       deadOwners,
+      inUse,
     )
     const [slots, others, unknown, othersFreeInMs] = answer as [number, number, string, number]
     return { slots, others, unknown: unknown === '' ? [] : unknown.split(' '), othersFreeInMs }
