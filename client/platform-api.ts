@@ -257,6 +257,12 @@ export interface components {
         requests_per_second: number | null
       }
       isolations: ('schema' | 'database' | 'cluster')[]
+      /** Memory that a server of the tenant's own may use (of a cluster: each node), from its next start. */
+      server_memory_bytes?: {
+        schema?: number
+        database?: number
+        cluster?: number
+      }
       retention_days: number
       sla: {
         uptime: number | null
@@ -351,7 +357,7 @@ export interface components {
       /** What its tenants store, as last sampled. */
       documents_bytes: number
       max_connections: number
-      /** It takes no further tenants. */
+      /** It takes no further tenants, and those that it has are moved to others. It is empty once `tenants` is 0. */
       draining: boolean
     }
     /** With the key itself, shown this once. */
@@ -1101,6 +1107,30 @@ export interface paths {
         } } }
         401: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
         404: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+      }
+    }
+  }
+  "/v1/servers/{server}": {
+    /** Drain a server of the shared tier, or take it into use again */
+    patch: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          server: string
+        }
+        cookie?: never
+      }
+      requestBody: { content: { "application/json": {
+          draining: boolean
+        } } }
+      responses: {
+        200: { headers: { [name: string]: unknown }; content: { "application/json": components['schemas']['SharedServer'] } }
+        400: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        401: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        403: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        404: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        415: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
       }
     }
   }

@@ -115,6 +115,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     pool,
     publish: publication.publish,
     sealer,
+    catalogue,
     sharedUrls: config.AERODB_SHARED_DATABASE_URLS,
     dataDirectory: config.AERODB_DATA_DIR,
     keepServers: config.AERODB_KEEP_TENANT_SERVERS,

@@ -3,6 +3,7 @@ import type { PostgresPool } from '../runtime/postgres-pool.ts'
 import type { PlanCatalogue } from '../tenancy/plan.ts'
 import type { ControlConfig } from './config.ts'
 import type { IsolationAudits } from './isolation-audit/isolation-audits.ts'
+import { drainServers } from './moving/drain.ts'
 import type { MoveOptions } from './moving/ends.ts'
 import { clearLeftovers } from './moving/leftovers.ts'
 import type { ComputeMeter } from './provisioners/compute-meter.ts'
@@ -49,6 +50,7 @@ export function listDuties(parts: {
     { name: 'measure running servers', everyMs: 1_000, run: () => compute.measureDue() },
     { name: 'tell running time', everyMs: 1_000, run: () => tellComputeFacts(pool, metering) },
     { name: 'follow spending', everyMs: 5_000, run: () => followSpendEvents(pool, publish, metering) },
+    { name: 'drain servers', everyMs: 2_000, run: () => drainServers(moves) },
     { name: 'clear what moves have left', everyMs: 30_000, run: () => clearLeftovers(moves) },
     { name: 'forget what is over', everyMs: 600_000, run: () => forgetOld(pool) },
   ]

@@ -38,6 +38,8 @@ const planSchema = z.strictObject({
   title: z.string().min(1),
   quotas: quotasSchema,
   isolations: z.array(z.enum(ISOLATIONS)).min(1),
+  /** Memory that a server of the tenant's own may use (of a cluster: each node), by isolation; small where nothing is said. */
+  server_memory_bytes: z.partialRecord(z.enum(ISOLATIONS), z.number().int().min(33_554_432)).optional(),
   /** Days for which a deleted tenant's data is kept. */
   retention_days: z.number().int().nonnegative(),
   /**

@@ -1,11 +1,10 @@
 import type { z } from '@hono/zod-openapi'
 import type { Context } from 'hono'
 import { Problem } from '../../runtime/problem.ts'
-import { effectiveQuotas, type Isolation } from '../../tenancy/plan.ts'
+import { effectiveQuotas } from '../../tenancy/plan.ts'
+import { beginMove } from '../moving/begin-move.ts'
 import { requireBackend } from '../stores/backend-store.ts'
-import type { Change } from '../stores/change.ts'
-import { insertMove } from '../stores/move-store.ts'
-import { insertOperation, type OperationRow } from '../stores/operation-store.ts'
+import type { OperationRow } from '../stores/operation-store.ts'
 import { judgeStorage } from '../stores/storage-flags.ts'
 import { lockTenant, type TenantFields, type TenantRow, updateTenant } from '../stores/tenant-store.ts'
 import { notFound } from './authentication.ts'
@@ -60,7 +59,7 @@ export async function patchTenant(
       ...(patch.status === undefined || isSameStatus(before, patch.status) ? {} : { status: patch.status }),
       ...(patch.backend === undefined ? {} : { backend: patch.backend }),
     }
-    operation = moves ? await beginMove(change, before, isolation) : undefined
+    operation = moves ? await beginMove(change, before, isolation, MOVE_NET_SECONDS) : undefined
     // A suspended tenant is moved as it is: `migrating` ones serve.
     const isServing = (fields.status ?? before.status) !== 'suspended'
     if (moves && isServing) fields.status = 'migrating'
@@ -72,32 +71,6 @@ export async function patchTenant(
     }
   })
   return { row: body, operation }
-}
-
-/**
- * Notes that the tenant is to be moved; the operation does it.
- * @throws Problem 409 while another operation is under way, and for a tenant that is served by a registered backend.
- */
-export async function beginMove(change: Change, tenant: TenantRow, to: Isolation): Promise<OperationRow> {
-  if (tenant.backend !== null)
-    throw new Problem(409, 'tenant_on_backend', {
-      detail: 'The tenant is served by a registered backend: there is nothing of it to move.',
-      errors: [{ path: 'isolation', message: `the tenant is on the backend ${tenant.backend}` }],
-    })
-  if (tenant.server === null) throw new Error('A settled tenant has a server')
-  const operation = await insertOperation(change, {
-    tenantId: tenant.tenant_id,
-    kind: 'move',
-    jobDelaySeconds: MOVE_NET_SECONDS,
-  })
-  await insertMove(change, {
-    tenant_id: tenant.tenant_id,
-    operation_id: operation.operation_id,
-    from_isolation: tenant.isolation,
-    from_server: tenant.server,
-    to_isolation: to,
-  })
-  return operation
 }
 
 /** A paused tenant is an active one that sleeps: asking for `active` leaves it asleep until its next request. */

@@ -9,6 +9,9 @@ const planSchema = z
     title: z.string(),
     quotas: quotasSchema,
     isolations: z.array(z.enum(ISOLATIONS)),
+    server_memory_bytes: z.partialRecord(z.enum(ISOLATIONS), z.number().int()).optional().openapi({
+      description: "Memory that a server of the tenant's own may use (of a cluster: each node), from its next start.",
+    }),
     retention_days: z.number().int(),
     sla: z.object({
       uptime: z.number().nullable(),

@@ -4,7 +4,7 @@ import { findPostgresBinaries } from '../../runtime/postgres-binaries.ts'
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import type { Sealer } from '../../runtime/seal.ts'
 import { findUnprivilegedUser } from '../../runtime/unprivileged-user.ts'
-import type { Isolation } from '../../tenancy/plan.ts'
+import type { Isolation, PlanCatalogue } from '../../tenancy/plan.ts'
 import { makeChange, type PublishTouched } from '../stores/change.ts'
 import { lockTenant, updateTenant } from '../stores/tenant-store.ts'
 import { Clusters } from './cluster/clusters.ts'
@@ -18,6 +18,7 @@ import { OwnServers } from './own-server/supervisor.ts'
 import { prepareTenantsDirectory } from './own-server/tenants-directory.ts'
 import type { Provisioner } from './provisioner.ts'
 import { SchemaProvisioner } from './schema-provisioner.ts'
+import { makeReadMemory } from './server-memory.ts'
 import { SharedServers } from './shared-servers.ts'
 import { SpareRoles } from './spare-roles.ts'
 
@@ -44,6 +45,7 @@ export async function startProvisioning(options: {
   keepServers: boolean
   /** Where cluster tenants have backends of their own. */
   backends: DedicatedBackends | undefined
+  catalogue: PlanCatalogue
   clock: Clock
   log: Logger
 }): Promise<Provisioning> {
@@ -64,8 +66,18 @@ export async function startProvisioning(options: {
         findRunning: async (tenantId) => (await servers.findRunning(tenantId)) ?? clusters.findRunning(tenantId),
       },
     })
+    const memoryOf = (isolation: Isolation) => makeReadMemory(pool, options.catalogue, isolation)
     const beforeStop = (tenantId: string) => compute.measureNow(tenantId)
-    const servers = new OwnServers({ pool, publish, directories, binaries, node, log, beforeStop })
+    const servers = new OwnServers({
+      pool,
+      publish,
+      directories,
+      binaries,
+      node,
+      log,
+      beforeStop,
+      readMemory: memoryOf('database'),
+    })
     const clusters = new Clusters({
       pool,
       publish,
@@ -74,6 +86,7 @@ export async function startProvisioning(options: {
       binaries,
       machine: node,
       backends: options.backends,
+      readMemory: memoryOf('cluster'),
       log,
       beforeStop,
     })

@@ -52,12 +52,14 @@ export class SpareRoles {
           `select pg_try_advisory_xact_lock(hashtextextended('control.spare-roles:' || $1, 0)) as got`,
           [name],
         )
-        const left = await tx.query<{ count: number }>(
-          'select count(*)::int as count from control.spare_roles where server = $1',
+        const left = await tx.query<{ count: number; draining: boolean }>(
+          `select (select count(*)::int from control.spare_roles where server = $1) as count, draining
+           from control.servers where server = $1`,
           [name],
         )
         const count = left.rows[0]?.count ?? 0
-        if (lock.rows[0]?.got !== true || count >= BATCH / 2) return
+        const isFull = left.rows[0]?.draining === true || count >= BATCH / 2
+        if (lock.rows[0]?.got !== true || isFull) return
         const ids = Array.from({ length: BATCH - count }, () => makeId('ten')).toSorted()
         await pool.query(makeTenantRolesSql(ids.map(tenantSchemaName)))
         await tx.query('insert into control.spare_roles (tenant_id, server) select unnest($1::text[]), $2', [ids, name])

@@ -84,6 +84,20 @@ export async function listSharedServers(db: Queryable): Promise<SharedServerFill
   return result.rows
 }
 
+/**
+ * Has a server of the shared tier take no further tenants, or take them again.
+ * @returns how it was before; `undefined` when there is none of that name.
+ */
+export async function setDraining(change: Change, server: string, draining: boolean): Promise<boolean | undefined> {
+  const result = await change.tx.query<{ was: boolean }>(
+    `update control.servers set draining = $2
+     from (select server as name, draining as was from control.servers where server = $1 for update) before
+     where server = name and kind = 'shared' returning was`,
+    [server, draining],
+  )
+  return result.rows[0]?.was
+}
+
 /** Follows a server that has moved to another address. */
 export async function moveServer(change: Change, server: string, host: string, port: number): Promise<void> {
   const result = await change.tx.query<ServerRow>(

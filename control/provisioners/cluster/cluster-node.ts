@@ -6,7 +6,7 @@ import { type ClusterNodeRow, setNodePort } from '../../stores/cluster-store.ts'
 import { moveServer } from '../../stores/server-store.ts'
 import { adminConfig, runningPort, startOnSomePort } from '../own-server/own-server.ts'
 import { makeScramVerifier } from '../scram-verifier.ts'
-import { type ClusterParts, type ClusterState, followerName, nodeName } from './cluster-parts.ts'
+import { type ClusterParts, type ClusterState, followerName, nodeName, tenantOfCluster } from './cluster-parts.ts'
 
 /** The login by which standbys follow the primary; it may do nothing else. */
 export const REPLICA_LOGIN = 'aerodb_replica'
@@ -17,7 +17,6 @@ const START_TIMEOUT_MS = 120_000
 
 /** Beside the settings of every tenant's own server: quick to notice that the other side is gone, and to come back. */
 const SETTINGS = {
-  shared_buffers: '16MB',
   hot_standby: 'on',
   hot_standby_feedback: 'on',
   max_wal_senders: '10',
@@ -38,7 +37,11 @@ export async function startNode(parts: ClusterParts, node: ClusterNodeRow, maxCo
       directory,
       port: node.port,
       uid: node.os_uid ?? undefined,
-      settings: { ...SETTINGS, max_connections: String(maxConnections * 2 + 10) },
+      settings: {
+        ...SETTINGS,
+        ...(await parts.readMemory(tenantOfCluster(node.server))),
+        max_connections: String(maxConnections * 2 + 10),
+      },
       startTimeoutMs: START_TIMEOUT_MS,
     }))
   if (port !== node.port)

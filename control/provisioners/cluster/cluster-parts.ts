@@ -6,6 +6,7 @@ import type { Slots } from '../../slots.ts'
 import type { PublishTouched } from '../../stores/change.ts'
 import { type ClusterNodeRow, type ClusterRow, findCluster, listNodes } from '../../stores/cluster-store.ts'
 import type { DataDirectories } from '../own-server/data-directory.ts'
+import type { ReadMemory } from '../server-memory.ts'
 
 /** What everything that is done to a cluster works with. */
 export type ClusterParts = {
@@ -15,6 +16,7 @@ export type ClusterParts = {
   directories: DataDirectories
   binaries: PostgresBinaries
   log: Logger
+  readMemory: ReadMemory
   /** Clusters changed at once, and nodes made anew: each holds a connection to the metadata and may ask for another. */
   changing: Slots
   rebuilding: Slots

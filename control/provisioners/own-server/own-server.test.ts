@@ -89,6 +89,13 @@ test('over the network only the two logins are admitted, with their password, to
   )
 })
 
+test('its memory is what its plan grants, and one statement cannot take it all', async () => {
+  const read = (client: pg.Client) =>
+    client.query(`select current_setting('shared_buffers') as cache, current_setting('work_mem') as sort,
+      current_setting('temp_file_limit') as spill`)
+  expect((await asLogin(read)).rows).toEqual([{ cache: '16MB', sort: '4MB', spill: '1GB' }])
+})
+
 test('a killed server is started again', async () => {
   const before = await findServerOn(directory)
   process.kill(before ?? 0, 'SIGKILL')

@@ -8,6 +8,7 @@ import { Slots } from '../../slots.ts'
 import { makeChange, type PublishTouched } from '../../stores/change.ts'
 import { findServer, moveServer, type ServerRow } from '../../stores/server-store.ts'
 import type { ComputeSource, RunningServers } from '../compute-meter.ts'
+import type { ReadMemory } from '../server-memory.ts'
 import type { DataDirectories } from './data-directory.ts'
 import { adminConfig, runningPort, runningSince, startOnSomePort, stopOwnServer } from './own-server.ts'
 
@@ -32,6 +33,7 @@ export class OwnServers implements ComputeSource {
   readonly #directories: DataDirectories
   readonly #binaries: PostgresBinaries
   readonly #log: Logger
+  readonly #readMemory: ReadMemory
   readonly #beforeStop: (tenantId: string) => Promise<void>
   readonly node: string
   readonly #watched = new Map<string, Watched>()
@@ -47,6 +49,7 @@ export class OwnServers implements ComputeSource {
     binaries: PostgresBinaries
     node: string
     log: Logger
+    readMemory: ReadMemory
     /** Told of each server that is about to be stopped; what it throws is logged. */
     beforeStop?: (tenantId: string) => Promise<void>
   }) {
@@ -56,6 +59,7 @@ export class OwnServers implements ComputeSource {
     this.#binaries = options.binaries
     this.node = options.node
     this.#log = options.log
+    this.#readMemory = options.readMemory
     this.#beforeStop = options.beforeStop ?? (async () => {})
   }
 
@@ -163,8 +167,9 @@ export class OwnServers implements ComputeSource {
     this.#watch(tenantId)
   }
 
-  #startServer(row: ServerRow, directory: string): Promise<number> {
-    const settings = { shared_buffers: '8MB', max_connections: String(row.max_connections * 2 + 10) }
+  async #startServer(row: ServerRow, directory: string): Promise<number> {
+    const memory = await this.#readMemory(row.server)
+    const settings = { ...memory, max_connections: String(row.max_connections * 2 + 10) }
     return startOnSomePort(this.#binaries, { directory, port: row.port, uid: row.os_uid ?? undefined, settings })
   }
 
