@@ -1600,6 +1600,28 @@ export interface paths {
       }
     }
   }
+  "/v1/tenants/{tenant_id}/export": {
+    /** Export a tenant's data as SQL for psql */
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant_id: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: { headers: { [name: string]: unknown }; content: { "application/sql": string } }
+        401: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        403: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        404: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        409: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        503: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+      }
+    }
+  }
   "/v1/tenants/{tenant_id}/invoices": {
     /** List the invoices of a tenant, drafts first */
     get: {

@@ -22,6 +22,7 @@ import type { ControlConfig } from './config.ts'
 import { DirectoryPublication } from './directory/publication.ts'
 import { makeDnsKeeper, tenantsTableSource } from './dns/make-dns-keeper.ts'
 import { listDuties } from './duties.ts'
+import { Exports } from './exporting/exports.ts'
 import { listen } from './http-listener.ts'
 import { auditIsolation } from './isolation-audit/audit-isolation.ts'
 import { IsolationAudits } from './isolation-audit/isolation-audits.ts'
@@ -240,6 +241,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
   )
   lifecycle.onStop('duties', () => duties.stop())
 
+  const exports = new Exports(provisioning.provisioners, (tenantId) => provisioning.sleep.wake(tenantId))
   const services: AppServices = {
     pool,
     publish: publication.publish,
@@ -252,6 +254,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
       config.AERODB_ISOLATIONS.includes(isolation),
     ),
     wake: (tenantId) => provisioning.sleep.wake(tenantId),
+    openExport: (tenant) => exports.open(tenant),
     readNodes: async ({ isolation, server, status }) =>
       isolation !== 'cluster' || server === null || status === 'deleted'
         ? []

@@ -23,6 +23,7 @@ import { serverRoutes } from './servers.ts'
 import { findSessionOf, sessionRoutes, signInRoutes } from './session.ts'
 import { stripeWebhookRoutes } from './stripe-webhook.ts'
 import { tenantBillingRoutes } from './tenant-billing.ts'
+import { tenantExportRoutes } from './tenant-export.ts'
 import { tenantJwtRoutes } from './tenant-jwt.ts'
 import { tenantKeyRoutes } from './tenant-keys.ts'
 import { tenantNameRoutes } from './tenant-names.ts'
@@ -90,6 +91,7 @@ export function makeApp(
   app.route('/', tenantNameRoutes(services))
   app.route('/', tenantKeyRoutes(services))
   app.route('/', tenantNodeRoutes(services))
+  app.route('/', tenantExportRoutes(services))
   app.route('/', tenantJwtRoutes(services))
   app.route('/', usageRoutes(services))
   app.route('/', operationRoutes(services))

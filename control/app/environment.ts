@@ -32,6 +32,8 @@ export type AppServices = {
   isolations: readonly Isolation[]
   /** Wakes a paused tenant; resolves with its status, `undefined` for an unknown one. */
   wake: (tenantId: string) => Promise<TenantStatus | undefined>
+  /** A tenant's data as SQL, made while it is read. */
+  openExport: (tenant: TenantRow) => Promise<ReadableStream<Uint8Array>>
   /** The nodes of a cluster tenant; none for any other. */
   readNodes: (tenant: TenantRow) => Promise<NodeStatus[]>
   /** Shared backends, for access that a tenant has granted; empty where operators never get at data. */

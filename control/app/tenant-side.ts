@@ -12,10 +12,12 @@ import {
 } from '../stores/access-grant-store.ts'
 import { type Actor, appendAudit, listAudit } from '../stores/audit-store.ts'
 import { makeChange } from '../stores/change.ts'
+import { findTenant } from '../stores/tenant-store.ts'
 import { emitEvent } from '../stores/webhook-store.ts'
 import { renderAccessGrant } from './access-grant-schemas.ts'
 import { notFound } from './authentication.ts'
 import { type AppServices, type AppVariables, addressOf } from './environment.ts'
+import { sendExport } from './tenant-export.ts'
 
 type TenantEnv = { Variables: AppVariables & { tenant: RequestContext } }
 const LIMIT = 200
@@ -25,6 +27,7 @@ const LIMIT = 200
  * verified the key and says so in the signed context; nothing else is believed.
  * - `GET /access-grants`, `GET /access-grants/{id}`: who asked for access, who has it, how often it was used
  * - `POST /access-grants/{id}/approve`, `/deny`, `/end`
+ * - `GET /export`: its data as SQL
  * - `GET /audit-log`: every act of the platform on this tenant, the uses of grants among them
  */
 export function tenantSideRoutes(services: AppServices) {
@@ -68,6 +71,16 @@ export function tenantSideRoutes(services: AppServices) {
       return after
     })
     return c.json(render(row))
+  })
+
+  app.get('/platform/v1/export', async (c) => {
+    const { tenant_id } = c.var.tenant
+    const tenant = await findTenant(services.pool, tenant_id)
+    if (tenant === undefined) throw notFound()
+    await makeChange(services.pool, services.publish, (change) =>
+      appendAudit(change, actorOfTenant(c), { action: 'tenant.export', target: tenant_id, before: null, after: null }),
+    )
+    return sendExport(services, tenant)
   })
 
   app.get('/platform/v1/audit-log', async (c) => {

@@ -92,6 +92,17 @@ export async function endAccessGrant(
   return result.rows[0]
 }
 
+/** The newest grant that opens the tenant's data to this caller now. */
+export async function findGrantInForce(db: Queryable, tenantId: string, caller: string): Promise<string | undefined> {
+  const result = await db.query<{ grant_id: string }>(
+    `select grant_id from control.access_grants
+     where tenant_id = $1 and requested_by = $2 and status = 'approved' and expires_at > now()
+     order by grant_id desc limit 1`,
+    [tenantId, caller],
+  )
+  return result.rows[0]?.grant_id
+}
+
 /**
  * Notes one use of a grant that is in force for this caller. Ended, expired, another's or read-only for a write: `undefined`.
  */
