@@ -7,6 +7,7 @@ import { renderProblems, requestIdMiddleware } from '../runtime/hono-service.ts'
 import type { LinkHandler } from '../runtime/link/link-server.ts'
 import type { Logger } from '../runtime/log.ts'
 import { asProblem, PROBLEM_CONTENT_TYPE, toProblemDocument } from '../runtime/problem.ts'
+import { SERVICE_TOKEN_HEADER } from '../runtime/service-token.ts'
 import { CONTEXT_HEADER } from '../tenancy/request-context.ts'
 import type { Catalogues } from './catalogue/catalogues.ts'
 import { healthApi } from './health.ts'
@@ -25,6 +26,7 @@ import { Collections } from './schema/collections.ts'
 import { schemaApi } from './schema/schema-api.ts'
 import { sqlApi } from './sql/sql-api.ts'
 import { isStorage } from './storage/listener.ts'
+import { upgradeApi } from './storage/upgrade-api.ts'
 import type { StorageGate } from './storage-size/storage-gate.ts'
 
 export type AppOptions = {
@@ -36,6 +38,8 @@ export type AppOptions = {
   /** Answers `/storage/v1`. */
   storage: RequestListener
   realtime: Realtime
+  /** Whether a service token is control's. */
+  isControl: (token: string | undefined) => boolean
   metrics: Registry
   maxBodyBytes: number
   log: Logger
@@ -78,7 +82,7 @@ function isRest(url: string): boolean {
   return url.startsWith(REST) && (url.length === REST.length || '/?'.includes(url.charAt(REST.length)))
 }
 
-function makeHonoApp({ contexts, servers, catalogues, realtime, metrics, maxBodyBytes, log }: AppOptions) {
+function makeHonoApp({ contexts, servers, catalogues, isControl, realtime, metrics, maxBodyBytes, log }: AppOptions) {
   const app = new Hono<{ Variables: TenantVariables }>()
   renderProblems(app)
   app.use(requestIdMiddleware(log))
@@ -89,6 +93,7 @@ function makeHonoApp({ contexts, servers, catalogues, realtime, metrics, maxBody
       ? c.body(await metrics.metrics(), 200, { 'Content-Type': metrics.contentType })
       : next(),
   )
+  app.route('/internal/v1/objects', upgradeApi(servers, isControl, SERVICE_TOKEN_HEADER))
   app.use(async (c, next) => {
     c.set('caller', contexts.read({ [CONTEXT_HEADER]: c.req.header(CONTEXT_HEADER) }))
     await next()

@@ -156,7 +156,9 @@ export async function startBackend(options: {
   const metrics = makeBackendMetrics({ servers, countRealtime: () => realtime.connectionCount })
   measureSpool(metrics, usage)
   const services = new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET)
+  const isControl = (token: string | undefined) => services.verify(token ?? '', systemClock.nowMs()) === 'control'
   const app = makeApp({
+    isControl,
     contexts,
     servers,
     catalogues,
@@ -165,7 +167,7 @@ export async function startBackend(options: {
     storage: storageListener(
       storage,
       (headers) => contexts.read(headers).context,
-      (headers) => services.verify(String(headers[SERVICE_TOKEN_HEADER]), systemClock.nowMs()) === 'control',
+      (headers) => isControl(String(headers[SERVICE_TOKEN_HEADER])),
     ),
     realtime,
     metrics,

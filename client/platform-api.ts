@@ -507,6 +507,29 @@ export interface components {
       lag_bytes: number | null
       lag_seconds: number | null
     }
+    Upgrades: {
+      target: {
+        /** Schemas, roles, event triggers: what control lays down. */
+        objects_version: number
+        /** Tables that backends make for tenants; `null` while no backend can be asked. */
+        tables_version: number | null
+      }
+      tenants: {
+        total: number
+        current: number
+        due: number
+        /** They sleep, and are upgraded once they run. */
+        paused: number
+        /** Tried again after ten minutes. */
+        failed: number
+      }
+      failures: ({
+        tenant_id: string
+        name: string
+        error: string
+        failed_at: string
+      })[]
+    }
     Usage: {
       tenant_id: string
       month: string
@@ -2024,6 +2047,23 @@ export interface paths {
         401: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
         404: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
         503: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+      }
+    }
+  }
+  "/v1/upgrades": {
+    /** How far the tenants' own objects are upgraded to this release */
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path?: never
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: { headers: { [name: string]: unknown }; content: { "application/json": components['schemas']['Upgrades'] } }
+        401: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        404: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
       }
     }
   }

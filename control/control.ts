@@ -45,6 +45,7 @@ import { Reconciler, type ReconcilerOptions } from './reconciler/reconciler.ts'
 import { maintenanceRoutes } from './sla/maintenance-routes.ts'
 import { metricsRoutes } from './sla/metrics-route.ts'
 import { slaRoutes } from './sla/sla-routes.ts'
+import { BackendClient } from './stores/backend-client.ts'
 import type { PublishTouched } from './stores/change.ts'
 import { MeteringClient } from './stores/metering-client.ts'
 import { ensurePlatformKey } from './stores/platform-key-store.ts'
@@ -191,6 +192,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
   lifecycle.onStop('webhook queue', () => outbox.stop())
 
   const tokens = new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET)
+  const backends = new BackendClient({ urls: config.AERODB_BACKEND_URLS ?? [], tokens, clock })
   const metering = new MeteringClient({
     url: config.AERODB_METERING_URL,
     tokens,
@@ -232,6 +234,13 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
         sleep: provisioning.sleep,
         compute: provisioning.compute,
         spares: provisioning.spares,
+        upgrades: {
+          pool,
+          provisioners: provisioning.provisioners,
+          backends,
+          log,
+          afterEach: () => dependencies.afterStep?.('upgrade:tenant'),
+        },
         audits,
         moves,
         clock,
@@ -243,6 +252,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
 
   const exports = new Exports(provisioning.provisioners, (tenantId) => provisioning.sleep.wake(tenantId))
   const services: AppServices = {
+    backends,
     pool,
     publish: publication.publish,
     reconciler,

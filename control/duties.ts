@@ -12,7 +12,9 @@ import type { SpareRoles } from './provisioners/spare-roles.ts'
 import { followSpendEvents, tellComputeFacts, tellPlanHistories } from './reconciler/billing-sync.ts'
 import { type Duty, forgetOld, purgeExpired, requeueAbandoned } from './reconciler/maintenance.ts'
 import { refreshRequestCounts } from './reconciler/request-counts.ts'
+import { sealStale } from './reconciler/seal-anew.ts'
 import { refreshStorage } from './reconciler/storage-refresh.ts'
+import { type UpgradeOptions, upgradeTenants } from './reconciler/upgrades.ts'
 import type { PublishTouched } from './stores/change.ts'
 import type { MeteringClient } from './stores/metering-client.ts'
 import { requeueDeliveries } from './stores/webhook-store.ts'
@@ -30,11 +32,12 @@ export function listDuties(parts: {
   sleep: TenantSleep
   compute: ComputeMeter
   spares: SpareRoles
+  upgrades: UpgradeOptions
   audits: IsolationAudits
   moves: MoveOptions
   clock: Clock
 }): Duty[] {
-  const { config, pool, publish, metering, catalogue, sleep, compute, spares, audits, moves, clock } = parts
+  const { config, pool, publish, metering, catalogue, sleep, compute, spares, upgrades, audits, moves, clock } = parts
   const duties: Duty[] = [
     { name: 'requeue abandoned operations', everyMs: 1_000, run: () => requeueAbandoned(pool) },
     { name: 'requeue webhook deliveries', everyMs: 10_000, run: () => requeueDeliveries(pool) },
@@ -52,6 +55,8 @@ export function listDuties(parts: {
     { name: 'follow spending', everyMs: 5_000, run: () => followSpendEvents(pool, publish, metering) },
     { name: 'drain servers', everyMs: 2_000, run: () => drainServers(moves) },
     { name: 'clear what moves have left', everyMs: 30_000, run: () => clearLeftovers(moves) },
+    { name: 'upgrade tenants', everyMs: 3_000, run: () => upgradeTenants(upgrades) },
+    { name: 'seal anew', everyMs: 60_000, run: () => sealStale(moves) },
     { name: 'forget what is over', everyMs: 600_000, run: () => forgetOld(pool) },
   ]
   const pauseAfterMs = config.AERODB_PAUSE_AFTER_SECONDS * 1_000

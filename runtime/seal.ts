@@ -38,6 +38,11 @@ export class Sealer {
     return decipher.update(bytes.subarray(28), undefined, 'utf8') + decipher.final('utf8')
   }
 
+  /** Names the key that seals; it is the second field of what it has sealed. */
+  get currentKeyId(): string {
+    return this.#keys[0]?.id ?? ''
+  }
+
   /** True when `sealed` was made under a key that is no longer the first: seal it anew. */
   isStale(sealed: string): boolean {
     return sealed.split('.')[1] !== this.#keys[0]?.id

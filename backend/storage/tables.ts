@@ -20,6 +20,9 @@ const STORAGE = `current_setting('app.service', true) = 'storage'`
 const ROLE = `(select current_setting('app.role', true))`
 const SUBJECT = `(select nullif(current_setting('request.jwt.claims', true), '')::json ->> 'sub')`
 
+/** Counted up whenever what follows changes: control then runs it for every tenant that has such tables. */
+export const STORAGE_TABLES_VERSION = 1
+
 /**
  * The statements that make a tenant's storage tables, or bring them up to date; running them again changes nothing. They run
  * as the schema's owner (the ddl login), in one transaction, when a tenant makes its first bucket: a tenant without files has

@@ -30,6 +30,7 @@ import { tenantNameRoutes } from './tenant-names.ts'
 import { tenantNodeRoutes } from './tenant-nodes.ts'
 import { tenantSideRoutes } from './tenant-side.ts'
 import { tenantRoutes } from './tenants.ts'
+import { upgradeRoutes } from './upgrades.ts'
 import { usageRoutes } from './usage.ts'
 import { problemOfHttpException, validationHook } from './validation.ts'
 import { webhookRoutes } from './webhooks.ts'
@@ -96,6 +97,7 @@ export function makeApp(
   app.route('/', usageRoutes(services))
   app.route('/', operationRoutes(services))
   app.route('/', serverRoutes(services))
+  app.route('/', upgradeRoutes(services))
   app.route('/', platformKeyRoutes(services))
   app.route('/', auditLogRoutes(services))
   app.route('/', accessGrantRoutes(services))

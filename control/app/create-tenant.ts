@@ -2,6 +2,7 @@ import type { Context } from 'hono'
 import { makeId } from '../../runtime/ids.ts'
 import { Problem } from '../../runtime/problem.ts'
 import type { Isolation, Plan } from '../../tenancy/plan.ts'
+import { OBJECTS_VERSION } from '../provisioners/tenant-schema.ts'
 import { requireBackend } from '../stores/backend-store.ts'
 import { findOperation, insertOperation, type OperationRow } from '../stores/operation-store.ts'
 import { occupyPlace } from '../stores/server-store.ts'
@@ -75,6 +76,7 @@ export async function acceptTenant(
       region: request.region ?? DEFAULT_REGION,
       isolation,
       backend: request.backend ?? null,
+      objectsVersion: OBJECTS_VERSION,
     })
     const anon = await insertTenantKey(change, tenantId, 'anon')
     const service = await insertTenantKey(change, tenantId, 'service')

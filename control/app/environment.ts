@@ -11,6 +11,7 @@ import type { TenantStatus } from '../../tenancy/tenant.ts'
 import type { NodeStatus } from '../provisioners/cluster/cluster-status.ts'
 import type { Reconciler } from '../reconciler/reconciler.ts'
 import type { Actor } from '../stores/audit-store.ts'
+import type { BackendClient } from '../stores/backend-client.ts'
 import type { Change, PublishTouched } from '../stores/change.ts'
 import type { MeteringClient } from '../stores/metering-client.ts'
 import type { PlatformKeyRow } from '../stores/platform-key-store.ts'
@@ -32,6 +33,7 @@ export type AppServices = {
   isolations: readonly Isolation[]
   /** Wakes a paused tenant; resolves with its status, `undefined` for an unknown one. */
   wake: (tenantId: string) => Promise<TenantStatus | undefined>
+  backends: BackendClient
   /** A tenant's data as SQL, made while it is read. */
   openExport: (tenant: TenantRow) => Promise<ReadableStream<Uint8Array>>
   /** The nodes of a cluster tenant; none for any other. */

@@ -1,6 +1,12 @@
 import { tenantSchemaName } from '../../tenancy/tenant.ts'
 import type { Queryable } from '../stores/change.ts'
 
+/**
+ * Counted up whenever what is laid down for a tenant changes (here, or in `server-setup.ts` for servers of tenants' own): every
+ * tenant is then provisioned once more (`reconciler/upgrades.ts`), while backends of the release before still serve.
+ */
+export const OBJECTS_VERSION = 1
+
 /** Tables dropped by one statement at most: a drop holds a lock on each, and a server's lock table is bounded. */
 const DROP_BATCH = 50
 

@@ -57,14 +57,25 @@ export async function lockName(change: Change, name: string): Promise<void> {
 /** @throws Problem 409 `name_taken` when a living tenant has the name. */
 export async function insertTenant(
   change: Change,
-  tenant: Pick<TenantRow, 'tenant_id' | 'name' | 'plan' | 'region' | 'isolation' | 'backend' | 'server'>,
+  tenant: Pick<TenantRow, 'tenant_id' | 'name' | 'plan' | 'region' | 'isolation' | 'backend' | 'server'> & {
+    objectsVersion: number
+  },
 ): Promise<TenantRow> {
   await lockName(change, tenant.name)
   try {
     const result = await change.tx.query<TenantRow>(
-      `insert into control.tenants (tenant_id, name, plan, region, isolation, backend, server, status)
-       values ($1, $2, $3, $4, $5, $6, $7, 'provisioning') returning *`,
-      [tenant.tenant_id, tenant.name, tenant.plan, tenant.region, tenant.isolation, tenant.backend, tenant.server],
+      `insert into control.tenants (tenant_id, name, plan, region, isolation, backend, server, status, objects_version)
+       values ($1, $2, $3, $4, $5, $6, $7, 'provisioning', $8) returning *`,
+      [
+        tenant.tenant_id,
+        tenant.name,
+        tenant.plan,
+        tenant.region,
+        tenant.isolation,
+        tenant.backend,
+        tenant.server,
+        tenant.objectsVersion,
+      ],
     )
     const row = result.rows[0]
     if (row === undefined) throw new Error('unreachable')
@@ -125,6 +136,16 @@ export async function updateTenant(change: Change, tenantId: string, fields: Ten
   } catch (fault) {
     throw asNameTaken(fault)
   }
+}
+
+/** Has a living tenant's document published again, though nothing that callers see of it has changed. */
+export async function touchTenant(change: Change, tenantId: string): Promise<void> {
+  const touched = await change.tx.query<{ name: string; version: number }>(
+    `update control.tenants set version = nextval('control.directory_version')
+     where tenant_id = $1 and status not in ('deleting', 'deleted', 'failed') returning name, version`,
+    [tenantId],
+  )
+  for (const { name, version } of touched.rows) await markTouched(change, 'tenant', name, version)
 }
 
 /** What lists can be ordered by. Ties are broken by the order of creation, so that pages never overlap. */
