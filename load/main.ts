@@ -44,7 +44,10 @@ async function main(args: readonly string[]): Promise<boolean> {
   for (const signal of ['SIGINT', 'SIGTERM'] as const)
     process.once(signal, () => void cleanUp().finally(() => process.exit(130)))
   try {
-    platform = values.endpoints === undefined ? await LoadPlatform.start() : await LoadPlatform.attach(values.endpoints)
+    platform =
+      values.endpoints === undefined
+        ? await LoadPlatform.start(scenario.env)
+        : await LoadPlatform.attach(values.endpoints)
     return await runScenario(scenario, platform, program, scratch, {
       durationSeconds: positive('--duration', values.duration),
       rate: positive('--rate', values.rate),

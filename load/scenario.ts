@@ -34,5 +34,7 @@ export type ScenarioResult = {
 export type Scenario = {
   name: string
   title: string
+  /** Settings of a platform that is started for it. */
+  env?: Readonly<Record<string, string>>
   run: (context: ScenarioContext) => Promise<ScenarioResult>
 }

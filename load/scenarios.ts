@@ -2,6 +2,7 @@ import type { Scenario } from './scenario.ts'
 import { chaos } from './scenarios/chaos.ts'
 import { mixedScenario } from './scenarios/mixed.ts'
 import { noisyNeighbour } from './scenarios/noisy-neighbour.ts'
+import { provisioning } from './scenarios/provisioning.ts'
 import { quotaStorm } from './scenarios/quota-storm.ts'
 import { realtime } from './scenarios/realtime.ts'
 import { soak } from './scenarios/soak.ts'
@@ -39,6 +40,7 @@ export const SCENARIOS: readonly Scenario[] = [
   noisyNeighbour,
   spike,
   soak,
+  provisioning,
   chaos,
   mixedScenario({
     name: 'database-100',
