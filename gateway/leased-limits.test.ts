@@ -42,12 +42,16 @@ class TestLiveness implements OwnerLiveness {
     this.owner = owner
   }
   readonly dead: string[] = []
+  /** Who is dead, and known to be once somebody looks. */
+  readonly gone = new Set<string>()
   readonly validUntilMs = Number.POSITIVE_INFINITY
   deadNames(): string {
     return this.dead.join(' ')
   }
-  async findDead(): Promise<boolean> {
-    return false
+  async findDead(owners: readonly string[]): Promise<boolean> {
+    const found = owners.filter((owner) => this.gone.has(owner) && !this.dead.includes(owner))
+    this.dead.push(...found)
+    return found.length > 0
   }
 }
 
@@ -146,6 +150,30 @@ test('a worker that died holds up nobody for longer than a second once its death
   clock.advance(1_000)
   const decisions = await Promise.all(Array.from({ length: 12 }, () => living?.limiter.take(tenantId, 10)))
   expect(decisions.filter((decision) => decision?.admitted)).toHaveLength(10)
+})
+
+test('a dead worker is looked for though the living answer recalls all the time', async () => {
+  const clock = new ManualClock()
+  const [dead, ...living] = await makeWorkers(4, clock)
+  if (dead === undefined) throw new Error('unreachable')
+  const tenantId = `ten_${++tenantNumber}`
+  const limit = 20
+  await Promise.all(Array.from({ length: limit }, () => dead.limiter.take(tenantId, limit)))
+  clock.advance(2_000)
+  dead.limiter.forgetLeases()
+  for (const { liveness } of living) liveness.gone.add(dead.owner)
+  await vi.waitFor(
+    async () => {
+      clock.advance(2_000)
+      let admitted = 0
+      for (let round = 0; round < 8; round++) {
+        const decisions = await Promise.all(living.map(({ limiter }) => limiter.take(tenantId, limit)))
+        admitted += decisions.filter((decision) => decision.admitted).length
+      }
+      expect(admitted).toBe(limit)
+    },
+    { timeout: 5_000 },
+  )
 })
 
 test('a lowered limit counts at once', async () => {

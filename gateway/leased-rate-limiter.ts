@@ -43,6 +43,8 @@ type State = {
   isRecalled: boolean
   /** Since when requests wait for recalls; 0 when none does. */
   shortSinceMs: number
+  /** When the holders of unused slots are next looked at, whether they live, if they have not given them back by then. */
+  lookAtHoldersAtMs: number
   timer: NodeJS.Timeout | undefined
 }
 
@@ -196,9 +198,18 @@ export class LeasedRateLimiter implements RateLimiter {
     }
     const realNow = performance.now()
     if (answer.unknown.length > 0 && (state.shortSinceMs === 0 || realNow - state.shortSinceMs < MAX_RECALL_MS)) {
-      if (state.shortSinceMs === 0) state.shortSinceMs = realNow
+      if (state.shortSinceMs === 0) {
+        state.shortSinceMs = realNow
+        state.lookAtHoldersAtMs = realNow + RECALL_WAIT_MS
+      }
       state.askAgainAtMs = now + ASK_AGAIN_MS
-      this.#askLater(tenantId, state, RECALL_WAIT_MS, answer.unknown)
+      // Whoever has not answered by then: is it dead? Answers of the living bring us here often, and do not put that off.
+      if (realNow >= state.lookAtHoldersAtMs) {
+        state.lookAtHoldersAtMs = realNow + RECALL_WAIT_MS
+        const askAgain = () => this.#askLater(tenantId, state, 0)
+        void this.#options.liveness.findDead(answer.unknown).then(askAgain, askAgain)
+      }
+      this.#askLater(tenantId, state, state.lookAtHoldersAtMs - realNow)
       return
     }
     state.shortSinceMs = 0
@@ -237,17 +248,13 @@ export class LeasedRateLimiter implements RateLimiter {
     for (const settle of state.waiting.splice(0)) settle(refusal(state, now))
   }
 
-  /** Asks again after a while; then whoever did not answer the recall is looked at: is it dead? */
-  #askLater(tenantId: string, state: State, inMs: number, silent: readonly string[] = []): void {
+  /** Asks again after a while, when requests still wait then. */
+  #askLater(tenantId: string, state: State, inMs: number): void {
     clearTimeout(state.timer)
     state.timer = setTimeout(() => {
       state.timer = undefined
       state.askAgainAtMs = 0
-      const askAgain = (): void => {
-        if (state.waiting.length > 0) this.#ask(tenantId, state)
-      }
-      if (silent.length === 0) askAgain()
-      else void this.#options.liveness.findDead(silent).then(askAgain, askAgain)
+      if (state.waiting.length > 0) this.#ask(tenantId, state)
     }, inMs)
   }
 
@@ -292,6 +299,7 @@ function newState(limit: number): State {
     isLocal: false,
     isRecalled: false,
     shortSinceMs: 0,
+    lookAtHoldersAtMs: 0,
     timer: undefined,
   }
 }

@@ -63,9 +63,14 @@ export class HeartbeatLiveness implements OwnerLiveness {
     if (this.validUntilMs > 0 && sentMs >= this.validUntilMs) this.#beginLife()
     const { owner } = this
     try {
-      await this.#redis.set(keyOf(owner), '1', 'PX', BELIEVED_FOR_MS)
+      const before = await this.#redis.set(keyOf(owner), '1', 'PX', BELIEVED_FOR_MS, 'GET')
       // A life that a later beat has ended stays ended.
-      if (owner === this.owner) this.validUntilMs = sentMs + BELIEVED_FOR_MS
+      if (owner !== this.owner) return
+      // Redis has lost the last beat: somebody may have looked meanwhile, and named this life dead.
+      if (before === null && this.validUntilMs > 0) {
+        this.#beginLife()
+        await this.beat()
+      } else this.validUntilMs = sentMs + BELIEVED_FOR_MS
     } catch {
       // Redis is away: the leases are used until others may take us for dead, then each limit's policy decides.
     }

@@ -34,7 +34,7 @@ for i = 1, #fields, 2 do
       others = others + slots
       if ends <= now + 1000 then free_at = math.min(free_at, ends)
       elseif full > now then free_at = math.min(free_at, full)
-      else
+      elseif slots > 0 then
         unknown = unknown + 1
         names[unknown] = name
       end
