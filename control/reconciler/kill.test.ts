@@ -1,8 +1,11 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
+import { existsSync } from 'node:fs'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { findServerOn } from '../../runtime/postgres-server.ts'
+import type { Isolation } from '../../tenancy/plan.ts'
 import { tenantSchemaName } from '../../tenancy/tenant.ts'
+import { clusterName } from '../provisioners/cluster/cluster-parts.ts'
 import { eventually } from '../testing/eventually.ts'
 import { makeCaller, startTestControl, type TestControl } from '../testing/start-control.ts'
 import { startDoomedControl } from '../testing/start-doomed.ts'
@@ -38,12 +41,26 @@ afterAll(async () => {
 
 const startDoomed = (killAfter: string) => startDoomedControl(survivor, world, killAfter, children)
 
+/** The data directories of a tenant's own servers. */
+function directoriesOf(tenantId: string, isolation: Isolation): string[] {
+  const root = `${survivor.config.AERODB_DATA_DIR}/tenants`
+  if (isolation === 'schema') return []
+  if (isolation === 'database') return [`${root}/${tenantId}`]
+  return [1, 2, 3].map((node) => `${root}/${clusterName(tenantId)}-${node}`)
+}
+
 const POINTS = [
   ['create:place', 'schema', 'free'],
   ['create:provision', 'schema', 'free'],
   ['create:succeed', 'schema', 'free'],
   ['create:place', 'database', 'pro'],
+  ['create:place+300', 'database', 'pro'],
   ['create:provision', 'database', 'pro'],
+  ['create:place', 'cluster', 'enterprise'],
+  ['create:place+500', 'cluster', 'enterprise'],
+  ['create:place+1000', 'cluster', 'enterprise'],
+  ['create:place+1500', 'cluster', 'enterprise'],
+  ['create:provision', 'cluster', 'enterprise'],
 ] as const
 
 test.each(POINTS)(
@@ -63,8 +80,8 @@ test.each(POINTS)(
     expect(created).toMatchObject({ status: 'active', isolation, keys: { anon: expect.any(String) } })
     const listed = await survivor.call('GET', `/v1/tenants?name=${body.name}`)
     expect(listed.body.data).toHaveLength(1)
-    if (isolation === 'database')
-      expect(await findServerOn(`${survivor.config.AERODB_DATA_DIR}/tenants/${created.tenant_id}`)).toBeDefined()
+    for (const directory of directoriesOf(created.tenant_id, isolation))
+      expect(await findServerOn(directory)).toBeDefined()
   },
 )
 
@@ -72,13 +89,15 @@ test.each([
   ['delete:retire', 'schema', 'free'],
   ['purge:remove', 'schema', 'free'],
   ['purge:remove', 'database', 'pro'],
+  ['purge:remove', 'cluster', 'enterprise'],
+  ['purge:remove files+100', 'cluster', 'enterprise'],
 ] as const)('killed after %s (%s): the other replica ends it', async (point, isolation, plan) => {
   const created = await survivor.call('POST', '/v1/tenants', { body: { name: `killed-${++counter}`, isolation, plan } })
   expect(created.status).toBe(201)
   const path = `/v1/tenants/${created.body.tenant_id}`
   const { child, url } = await startDoomed(point)
   const exited = once(child, 'exit')
-  const isPurge = point === 'purge:remove'
+  const isPurge = point.startsWith('purge')
   await makeCaller(url, survivor.ownerKey)('DELETE', isPurge ? `${path}?purge=true` : path).catch(() => {})
   expect((await exited)[1]).toBe('SIGKILL')
   await eventually(async () => {
@@ -90,6 +109,9 @@ test.each([
       client.query('select 1 from pg_roles where rolname = $1', [tenantSchemaName(created.body.tenant_id)]),
     )
     expect(left.rowCount).toBe(0)
-    expect(await findServerOn(`${survivor.config.AERODB_DATA_DIR}/tenants/${created.body.tenant_id}`)).toBeUndefined()
+    for (const directory of directoriesOf(created.body.tenant_id, isolation)) {
+      expect(await findServerOn(directory)).toBeUndefined()
+      expect(existsSync(directory)).toBe(false)
+    }
   }
 })

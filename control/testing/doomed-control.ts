@@ -1,12 +1,13 @@
 /*
- * A control process that kills itself (-9) right after the step named by KILL_AFTER: for the tests of resumption. It says
- * where it serves over the IPC channel, like the real one.
+ * A control process that kills itself (-9) right after the step named by KILL_AFTER, or, as `<step>+<milliseconds>`, in
+ * the middle of what follows it: for the tests of resumption. It says where it serves over the IPC channel, like the real one.
  */
 import { serviceMain } from '../../runtime/service-main.ts'
 import { readControlConfig } from '../config.ts'
 import { startControl } from '../control.ts'
 
-const killAfter = process.env.KILL_AFTER
+const [killAfter, laterMs] = (process.env.KILL_AFTER ?? '').split('+')
+const kill = () => process.kill(process.pid, 'SIGKILL')
 
 await serviceMain('control', readControlConfig, async ({ config, log, lifecycle }) => {
   const { url } = await startControl(config, {
@@ -15,7 +16,9 @@ await serviceMain('control', readControlConfig, async ({ config, log, lifecycle 
     leaseSeconds: 2,
     moveGraceMs: 100,
     afterStep: (point) => {
-      if (point === killAfter) process.kill(process.pid, 'SIGKILL')
+      if (point !== killAfter) return
+      if (laterMs === undefined) kill()
+      else setTimeout(kill, Number(laterMs))
     },
   })
   lifecycle.ready({ url })
