@@ -49,6 +49,7 @@ import { BackendClient } from './stores/backend-client.ts'
 import type { PublishTouched } from './stores/change.ts'
 import { MeteringClient } from './stores/metering-client.ts'
 import { ensurePlatformKey } from './stores/platform-key-store.ts'
+import { makeRemoveCounters } from './stores/tenant-counters.ts'
 import { makeRemoveFiles } from './stores/tenant-files.ts'
 import { startWatch } from './watch.ts'
 
@@ -134,11 +135,14 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     dns.start()
     lifecycle.onStop('dns', () => dns.stop())
   }
-  const removeFiles = makeRemoveFiles({
-    backendUrls: config.AERODB_BACKEND_URLS ?? [],
-    tokens: new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET),
-    clock: systemClock,
-  })
+  const removers = {
+    removeFiles: makeRemoveFiles({
+      backendUrls: config.AERODB_BACKEND_URLS ?? [],
+      tokens: new ServiceTokenCodec(config.AERODB_INTERNAL_SECRET),
+      clock: systemClock,
+    }),
+    removeCounters: makeRemoveCounters(redis, systemClock),
+  }
   const moves: MoveOptions = {
     pool,
     publish: publication.publish,
@@ -151,7 +155,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
   const reconciler = new Reconciler({
     pool,
     publish: publication.publish,
-    procedures: makeProcedureTable(provisioning.provisioners, catalogue, removeFiles, makeMoveProcedure(moves)),
+    procedures: makeProcedureTable(provisioning.provisioners, catalogue, removers, makeMoveProcedure(moves)),
     owner,
     concurrency: CONCURRENCY,
     // A name that does not resolve yet never fails what made it: the keeper goes on trying.

@@ -3,10 +3,11 @@ import type { Clock } from '../runtime/clock.ts'
 import type { Logger } from '../runtime/log.ts'
 import { Problem } from '../runtime/problem.ts'
 import { SecondChanceCache } from '../runtime/second-chance-cache.ts'
+import { quotaKey } from '../tenancy/quota-counter.ts'
 import type { AwayPolicy } from './config.ts'
 import type { QuotaKeeper } from './monthly-quota.ts'
 import type { OwnerLiveness } from './owner-liveness.ts'
-import { type QuotaAnswer, type QuotaLeases, quotaKey } from './quota-leases.ts'
+import type { QuotaAnswer, QuotaLeases } from './quota-leases.ts'
 import type { RecallChannel } from './recall-channel.ts'
 
 /** Long: a recall gets unused requests back at once, and a dead owner is found by its heartbeat. */

@@ -234,8 +234,3 @@ export class QuotaLeases {
     return this.#options.nowMs?.() ?? ''
   }
 }
-
-/** The counter of a tenant's month. */
-export function quotaKey(tenantId: string, month: string): string {
-  return `aerodb:quota:{${tenantId}}:${month}`
-}

@@ -20,6 +20,10 @@ export class DirectoryAwayError extends Error {
   }
 }
 
+/** How often copies on disk are looked through for documents that are gone: this process may not have run when they went. */
+const COPIES_CHECK_MS = 3_600_000
+/** Documents whose existence is asked for at once. */
+const COPIES_AT_ONCE = 200
 /** How often a document that is older than announced is read before it is served all the same. */
 const OLD_READS = 3
 
@@ -63,6 +67,7 @@ export class DirectoryReader<Entry> {
   readonly #listeners = new Set<(key: string) => void>()
   #timer: NodeJS.Timeout | undefined
   #seenVersion = 0
+  #checkCopiesAtMs = 0
   #onMessage: ((channel: string, text: string) => void) | undefined
 
   constructor(options: DirectoryReaderOptions<Entry>) {
@@ -78,7 +83,9 @@ export class DirectoryReader<Entry> {
     this.#onMessage = (channel, text) => {
       if (channel !== ANNOUNCE_CHANNEL) return
       const announcement = JSON.parse(text) as Announcement
-      if (announcement.kind === this.#options.kind) this.#changed(announcement.key, announcement.version)
+      if (announcement.kind !== this.#options.kind) return
+      if (this.#cache.peek(announcement.key) === undefined) void this.#renewCopy(announcement.key)
+      this.#changed(announcement.key, announcement.version)
     }
     subscriber.on('message', this.#onMessage)
     const subscribe = () => void subscriber.subscribe(ANNOUNCE_CHANNEL).catch(() => {})
@@ -144,6 +151,8 @@ export class DirectoryReader<Entry> {
         if (document === null) {
           if (complete === null) throw new Error('The directory is not complete')
           this.#cache.set(key, { entry: null, version: 0, freshUntilMs: clock.nowMs() + this.#absentTtlMs })
+          this.#doubtful.delete(key)
+          await lastKnownGood?.remove(kind, key)
           return null
         }
         const entry = this.#store(key, document)
@@ -191,6 +200,26 @@ export class DirectoryReader<Entry> {
     }
   }
 
+  /** What is not in the cache may still lie on disk, from where a later start would serve it. */
+  async #renewCopy(key: string): Promise<void> {
+    const { kind, lastKnownGood } = this.#options
+    if ((await lastKnownGood?.read(kind, key)) !== undefined) await this.#refresh(key)
+  }
+
+  /** Removes the copies of documents that are gone. */
+  async #checkCopies(): Promise<void> {
+    const { redis, kind, lastKnownGood, clock } = this.#options
+    if (lastKnownGood === undefined || clock.monotonicMs() < this.#checkCopiesAtMs) return
+    const keys = await lastKnownGood.keys(kind)
+    if ((await redis.get(COMPLETE_KEY)) === null) return
+    this.#checkCopiesAtMs = clock.monotonicMs() + COPIES_CHECK_MS
+    while (keys.length > 0) {
+      const some = keys.splice(0, COPIES_AT_ONCE)
+      const exist = await Promise.all(some.map((key) => redis.exists(documentKey(kind, key))))
+      for (const [i, key] of some.entries()) if (exist[i] === 0) await this.#refresh(key)
+    }
+  }
+
   async #askChangeLog(): Promise<void> {
     const { redis, kind } = this.#options
     try {
@@ -208,6 +237,7 @@ export class DirectoryReader<Entry> {
         this.#seenVersion = Math.max(this.#seenVersion, version)
       }
       for (const key of [...this.#doubtful]) void this.#refresh(key)
+      await this.#checkCopies()
     } catch {
       // Redis is away: entries go on serving, and the next round asks again.
     }

@@ -127,6 +127,34 @@ test('with Redis away known documents are served, after a restart from disk; whe
   await redisServer.stop()
 })
 
+test('of a document that was withdrawn no copy stays on disk, whoever had it in memory and whoever did not run', async () => {
+  const publisher = new DirectoryPublisher(await client())
+  await publisher.markComplete()
+  const copies = new LastKnownGood(directory, log)
+  const withdraw = async (key: string) => {
+    expect(await copies.read('tenant', key)).toBeDefined()
+    expect(await publisher.withdraw('tenant', key, 1)).toBe(true)
+  }
+  const isGone = (key: string) => vi.waitFor(async () => expect(await copies.read('tenant', key)).toBeUndefined())
+  for (const key of ['in-memory', 'on-disk', 'while-down', 'stays'])
+    await publisher.publish('tenant', key, 1, document(1, 'secret'))
+  const first = await reader()
+  for (const key of ['in-memory', 'on-disk', 'while-down', 'stays']) await first.load(key)
+  await vi.waitFor(async () => expect(await copies.keys('tenant')).toHaveLength(4))
+  await withdraw('in-memory')
+  await isGone('in-memory')
+  expect(await first.load('in-memory')).toBeNull()
+  first.stop()
+  const second = await reader()
+  await withdraw('on-disk')
+  await isGone('on-disk')
+  second.stop()
+  await withdraw('while-down')
+  await reader({ recheckMs: 20 })
+  await isGone('while-down')
+  expect(await copies.keys('tenant')).toEqual(['stays'])
+})
+
 test('many callers of one missing document share one read', async () => {
   const redis = await client()
   await new DirectoryPublisher(redis).publish('tenant', 'acme', 1, document(1, 'one'))

@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Logger } from '../runtime/log.ts'
 import type { DirectoryKind } from './directory-keys.ts'
@@ -43,6 +43,24 @@ export class LastKnownGood {
       this.#made = undefined
       this.#log.warn({ err: fault, kind, key }, 'could not keep a last-known-good copy')
     }
+  }
+
+  /** Removes the copy of a document that is gone. */
+  async remove(kind: DirectoryKind, key: string): Promise<void> {
+    if (!SAFE_KEY.test(key)) return
+    try {
+      await rm(this.#path(kind, key), { force: true })
+    } catch (fault) {
+      this.#log.warn({ err: fault, kind, key }, 'could not remove a last-known-good copy')
+    }
+  }
+
+  /** Of which documents there are copies. */
+  async keys(kind: DirectoryKind): Promise<string[]> {
+    const names = await readdir(this.#directory).catch(() => [])
+    return names.flatMap((name) =>
+      name.startsWith(`${kind}-`) && name.endsWith('.json') ? [name.slice(kind.length + 1, -'.json'.length)] : [],
+    )
   }
 
   #path(kind: DirectoryKind, key: string): string {

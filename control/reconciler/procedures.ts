@@ -3,6 +3,7 @@ import type { Provisioner } from '../provisioners/provisioner.ts'
 import type { Change } from '../stores/change.ts'
 import type { OperationKind } from '../stores/operation-store.ts'
 import { markTouched } from '../stores/outbox-store.ts'
+import type { RemoveCounters } from '../stores/tenant-counters.ts'
 import type { RemoveFiles } from '../stores/tenant-files.ts'
 import { deleteTenantKeys } from '../stores/tenant-key-store.ts'
 import { type TenantRow, updateTenant } from '../stores/tenant-store.ts'
@@ -15,9 +16,9 @@ import { type TenantRow, updateTenant } from '../stores/tenant-store.ts'
  *   PATCH status      active ◄──────────────────────────► suspended         (no operation: only the document changes)
  *   DELETE            active, suspended, paused ─► deleting ──retire──► deleted    (the name is free from `deleting` on)
  *   restore           deleted ─► provisioning ──provision──► as it was before      (failed: ─► deleted)
- *   DELETE ?purge     any settled one ─► deleting ──remove files, remove──► gone          (failed: ─► deleted, tried again later)
+ *   DELETE ?purge     any settled one ─► deleting ──remove files, counters, data──► gone  (failed: ─► deleted, tried again later)
  *   PATCH isolation   active ─► migrating (serving) ──see moving/move-procedure.ts──► active elsewhere   (failed: ─► as it was)
- *   retention over    deleted ─► deleting ──remove files, remove──► gone
+ *   retention over    deleted ─► deleting ──remove files, counters, data──► gone
  *
  * Every step may run any number of times and be cut off anywhere. `change` steps are one transaction on our tables;
  * `effect` steps act on the world outside and are idempotent there. A crash between an effect and the change after it
@@ -39,20 +40,29 @@ export type Procedure = {
   fail: (change: Change, tenant: TenantRow, isClean: boolean) => Promise<void>
 }
 
+/** What is kept of a tenant while it lives and is not a fact that a bill or the uptime is made of. */
+const FORGET = [
+  'update control.operations set sealed_result = null where tenant_id = $1',
+  'delete from control.tenant_requests where tenant_id = $1',
+  'delete from control.compute_measures where tenant_id = $1',
+]
 /** After this a purge that failed is tried again. */
 const PURGE_RETRY_SECONDS = 3_600
+
+/** What removes of a tenant what does not lie in its database. */
+export type Removers = { removeFiles: RemoveFiles; removeCounters: RemoveCounters }
 
 /** Which procedure an operation on a tenant of some isolation follows. @throws when the platform has none. */
 export function makeProcedureTable(
   provisioners: Partial<Record<Isolation, Provisioner>>,
   catalogue: PlanCatalogue,
-  removeFiles: RemoveFiles,
+  removers: Removers,
   move: Procedure,
 ): (isolation: Isolation, kind: OperationKind) => Procedure {
   const table = new Map(
     Object.values(provisioners).map((provisioner) => [
       provisioner.isolation,
-      makeProcedures(provisioner, catalogue, removeFiles),
+      makeProcedures(provisioner, catalogue, removers),
     ]),
   )
   return (isolation, kind) => {
@@ -66,7 +76,7 @@ export function makeProcedureTable(
 export function makeProcedures(
   provisioner: Provisioner,
   catalogue: PlanCatalogue,
-  removeFiles: RemoveFiles,
+  removers: Removers,
 ): Record<Exclude<OperationKind, 'move'>, Procedure> {
   const place: Step = {
     name: 'place',
@@ -124,7 +134,8 @@ export function makeProcedures(
     },
     purge: {
       steps: [
-        { name: 'remove files', kind: 'effect', run: (tenant) => removeFiles(tenant.tenant_id) },
+        { name: 'remove files', kind: 'effect', run: (tenant) => removers.removeFiles(tenant.tenant_id) },
+        { name: 'remove counters', kind: 'effect', run: (tenant) => removers.removeCounters(tenant.tenant_id) },
         { name: 'remove', kind: 'effect', run: (tenant) => provisioner.remove(tenant) },
       ],
       succeed: async (change, tenant) => {
@@ -137,9 +148,7 @@ export function makeProcedures(
           [tenant.tenant_id],
         )
         await provisioner.release(change, tenant)
-        await change.tx.query('update control.operations set sealed_result = null where tenant_id = $1', [
-          tenant.tenant_id,
-        ])
+        for (const forget of FORGET) await change.tx.query(forget, [tenant.tenant_id])
         // Its document is withdrawn, unless the name is another's by now.
         await markTouched(change, 'tenant', tenant.name, 0)
       },

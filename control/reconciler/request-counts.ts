@@ -14,6 +14,7 @@ export async function refreshRequestCounts(pool: PostgresPool, metering: Meterin
         `insert into control.tenant_requests as known (tenant_id, month, requests)
          select counted.tenant_id, $1, counted.requests
          from unnest($2::text[], $3::bigint[]) as counted (tenant_id, requests) join control.tenants using (tenant_id)
+         where purged_at is null
          order by 1
          on conflict (tenant_id) do update set month = excluded.month, requests = excluded.requests
            where (known.month, known.requests) is distinct from (excluded.month, excluded.requests)`,

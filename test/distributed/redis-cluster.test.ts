@@ -4,7 +4,7 @@ import { Bus } from '../../backend/realtime/channels/bus.ts'
 import { LeasedQuotaKeeper, QUOTA_LEASE_MS } from '../../gateway/leased-quota-keeper.ts'
 import { LeasedRateLimiter, RATE_LEASE_MS } from '../../gateway/leased-rate-limiter.ts'
 import { HeartbeatLiveness } from '../../gateway/owner-liveness.ts'
-import { QuotaLeases, quotaKey } from '../../gateway/quota-leases.ts'
+import { QuotaLeases } from '../../gateway/quota-leases.ts'
 import { RateAllotments } from '../../gateway/rate-allotments.ts'
 import { RecallChannel } from '../../gateway/recall-channel.ts'
 import { monthOf } from '../../metering/month.ts'
@@ -27,6 +27,7 @@ import {
 import { documentKey } from '../../tenancy/directory-keys.ts'
 import { DirectoryPublisher } from '../../tenancy/directory-publisher.ts'
 import { DirectoryReader } from '../../tenancy/directory-reader.ts'
+import { quotaKey } from '../../tenancy/quota-counter.ts'
 import { TestRedisCluster } from '../support/redis-cluster.ts'
 
 const log = makeLogger('test', 'silent')
