@@ -70,7 +70,11 @@ test.each(POINTS)(
     const exited = once(child, 'exit')
     const body = { name: `killed-${++counter}`, isolation, plan }
     const headers = { 'idempotency-key': `kill-${counter}` }
-    await expect(makeCaller(url, survivor.ownerKey)('POST', '/v1/tenants', { body, headers })).rejects.toThrow()
+    const answer = await makeCaller(url, survivor.ownerKey)('POST', '/v1/tenants', { body, headers }).catch(
+      () => undefined,
+    )
+    // On a quick machine a create may be done when the time is over.
+    if (!point.includes('+')) expect(answer).toBeUndefined()
     expect((await exited)[1]).toBe('SIGKILL')
     const created = await eventually(async () => {
       const again = await survivor.call('POST', '/v1/tenants', { body, headers })
