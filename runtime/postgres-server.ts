@@ -1,7 +1,7 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { chown, lstat, mkdir, readdir, readFile, realpath, rm, symlink, writeFile } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
+import { setPriority, tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import pg from 'pg'
@@ -195,19 +195,19 @@ export async function findServerOn(directory: string): Promise<number | undefine
   return (await commandLine(pid)).includes(directory) ? pid : undefined
 }
 
-/** Makes a cluster in the empty `directory`, with a system identifier of its own, the superuser `postgres` and our locale. */
+/**
+ * Makes a cluster in the empty `directory`, with a system identifier of its own, the superuser `postgres` and our locale. It is
+ * on disk for good when this returns. @param niceness above 0 for what nobody waits for
+ */
 export async function runInitdb(
   binaries: PostgresBinaries,
   directory: string,
   user: OsUser | undefined,
   args: readonly string[],
+  niceness = 0,
 ): Promise<void> {
   const locale = ['--encoding', 'UTF8', '--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8', '--locale', 'C']
-  await runToEnd(
-    binaries.initdb,
-    ['--pgdata', directory, '--username', 'postgres', '--no-sync', ...locale, ...args],
-    user,
-  )
+  await runToEnd(binaries.initdb, ['--pgdata', directory, '--username', 'postgres', ...locale, ...args], user, niceness)
 }
 
 async function answers(url: string): Promise<boolean> {
@@ -227,8 +227,14 @@ function identity(user: OsUser | undefined): { uid?: number; gid?: number; env: 
   return user === undefined ? { env } : { uid: user.uid, gid: user.gid, env }
 }
 
-async function runToEnd(program: string, args: readonly string[], user: OsUser | undefined): Promise<void> {
+async function runToEnd(
+  program: string,
+  args: readonly string[],
+  user: OsUser | undefined,
+  niceness: number,
+): Promise<void> {
   const child = spawn(program, args, { ...identity(user), cwd: '/', stdio: ['ignore', 'pipe', 'pipe'] })
+  if (niceness > 0 && child.pid !== undefined) setPriority(child.pid, niceness)
   let output = ''
   for (const stream of [child.stdout, child.stderr])
     stream.setEncoding('utf8').on('data', (text: string) => (output += text))

@@ -38,7 +38,7 @@ export class ClusterProvisioner implements Provisioner {
 
   async place(change: Change, tenant: TenantRow): Promise<string> {
     const server = clusterName(tenant.tenant_id)
-    await this.#directories.prepareSpare()
+    await this.#directories.prepareSpares()
     const seal = () => this.#sealer.seal(makePassword(), `server:${server}`)
     const ports = await Promise.all(Array.from({ length: NODES }, findFreePort))
     await insertCluster(change, {

@@ -35,7 +35,7 @@ export class DatabaseProvisioner implements Provisioner {
   async place(change: Change, tenant: TenantRow): Promise<string> {
     const server = tenant.tenant_id
     // From the first such tenant on a spare directory is kept for the next.
-    await this.#directories.prepareSpare()
+    await this.#directories.prepareSpares()
     await insertOwnServer(change, {
       server,
       port: await findFreePort(),

@@ -14,6 +14,7 @@ const DEGREES = [
 const WAKES = 6
 const WAKE_GOAL_MS = 300
 const FAILOVERS = 6
+const HANGS = 3
 const FAILOVER_GOAL_MS = 5_000
 /** Long enough that a tenant pauses between two looks, short enough to wait for. */
 const PAUSE_AFTER_SECONDS = 2
@@ -50,8 +51,11 @@ export const provisioning: Scenario = {
     }
     if (asleep !== undefined) figures.push(tell('wake', await measureWakes(context, asleep), WAKE_GOAL_MS))
     if (cluster !== undefined && context.platform.directory !== undefined) {
-      const gaps = await measureFailovers(context, cluster, context.platform.directory)
-      figures.push(tell('longest time without an acknowledged write, primary killed', gaps, FAILOVER_GOAL_MS))
+      const { directory } = context.platform
+      const killed = await measureFailovers(context, cluster, directory, FAILOVERS, 'SIGKILL')
+      figures.push(tell('longest time without an acknowledged write, primary killed', killed, FAILOVER_GOAL_MS))
+      const hung = await measureFailovers(context, cluster, directory, HANGS, 'SIGSTOP')
+      figures.push(tell('the same, primary hung', hung, FAILOVER_GOAL_MS))
     }
     return { verdicts, figures }
   },
@@ -90,26 +94,29 @@ async function waitForStatus(client: PlatformClient, tenant: CreatedTenant, want
 
 type Node = { node: number; role: string; state: string }
 
-/** The longest time in which a writer of four got no acknowledgement, for each primary that was killed. */
+/** The longest time in which a writer of four got no acknowledgement, for each primary that got `signal`, all its processes. */
 async function measureFailovers(
   { client, onProgress }: ScenarioContext,
   tenant: CreatedTenant,
   directory: string,
+  times: number,
+  signal: 'SIGKILL' | 'SIGSTOP',
 ): Promise<number[]> {
   const key = tenant.keys.service
+  const name = `writes_${signal.toLowerCase()}`
   await client.demand(tenant.name, '/schema/v1/collections', {
     key,
-    body: { name: 'writes', columns: [{ name: 'body', type: 'text' }] },
+    body: { name, columns: [{ name: 'body', type: 'text' }] },
   })
   const listNodes = async () =>
     ((await client.control(`/v1/tenants/${tenant.tenant_id}/nodes`)) as { data: Node[] }).data
   const gaps: number[] = []
-  for (let i = 0; i < FAILOVERS; i++) {
+  for (let i = 0; i < times; i++) {
     let longestMs = 0
     let isStopped = false
     const writers = Array.from({ length: 4 }, async () => {
       for (let lastMs = performance.now(); !isStopped; ) {
-        const { status } = await client.call(tenant.name, '/rest/v1/writes', { key, body: { body: 'x' } })
+        const { status } = await client.call(tenant.name, `/rest/v1/${name}`, { key, body: { body: 'x' } })
         if (status !== 201) continue
         longestMs = Math.max(longestMs, performance.now() - lastMs)
         lastMs = performance.now()
@@ -120,7 +127,8 @@ async function measureFailovers(
     const folder = join(directory, 'tenants', `${tenant.tenant_id.replace('ten_', 'clu_')}-${primary}`)
     const pid = Number((await readFile(join(folder, 'postmaster.pid'), 'utf8')).split('\n')[0])
     if (!(pid > 1)) throw new Error('The primary does not run')
-    process.kill(pid, 'SIGKILL')
+    const children = await readFile(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    for (const one of [pid, ...children.trim().split(' ').map(Number)]) if (one > 1) signalIfThere(one, signal)
     for (const deadline = performance.now() + ASLEEP_WITHIN_MS; ; await sleep(200)) {
       const nodes = await listNodes()
       const isWhole = nodes.every(({ state }) => state === 'serving' || state === 'streaming')
@@ -131,8 +139,16 @@ async function measureFailovers(
     await Promise.all(writers)
     gaps.push(longestMs)
   }
-  onProgress(`${FAILOVERS} failovers`)
+  onProgress(`${times} failovers after ${signal}`)
   return gaps
+}
+
+function signalIfThere(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal)
+  } catch {
+    // It has ended by itself meanwhile.
+  }
 }
 
 function judge(what: string, took: readonly number[], floorMs: number): Verdict {

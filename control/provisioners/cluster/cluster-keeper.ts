@@ -7,10 +7,8 @@ import { failOver, isPrimary } from './fail-over.ts'
 import { isInOrder, rebuildNode, tendMembers } from './standbys.ts'
 
 const LOOK_MS = 1_000
-/** Every so many looks a new connection is tried: a postmaster that hangs still has sessions that answer. */
-const KNOCK_EVERY = 2
-/** A primary that does not answer for so long is taken for dead, and fenced. */
-const SILENT_MS = 4_000
+/** A primary that does not answer for so long is taken for dead, and fenced: with a look and the last word, within 5 s. */
+const SILENT_MS = 2_500
 /** So long has one that is about to be fenced to say that it is there after all. */
 const LAST_WORD_MS = 1_000
 /** A member that does not follow for so long, while it is helped to, is made anew. */
@@ -31,7 +29,6 @@ export class ClusterKeeper {
   #primaryNode: number | undefined
   /** A primary that was never seen to serve is started; one that was, and is gone, is followed by a standby. */
   #hasServed = false
-  #looks = 0
   #awaySinceMs = new Map<number, number>()
   readonly #rebuilding = new Map<number, Promise<void>>()
   readonly #loop: Promise<void>
@@ -125,7 +122,8 @@ export class ClusterKeeper {
           this.#wakeUp?.()
         })
       }
-      if (this.#looks++ % KNOCK_EVERY === 0 || withinMs !== undefined) await this.#knock(node, withinMs ?? SILENT_MS)
+      // A new connection each time: a postmaster that hangs still has sessions that answer.
+      await this.#knock(node, withinMs ?? SILENT_MS)
       return this.#primary !== undefined && (await isPrimary(this.#primary)) ? this.#primary : undefined
     } catch (fault) {
       this.#parts.log.debug({ err: fault, server: this.#server }, 'a primary does not answer')

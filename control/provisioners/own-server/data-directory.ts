@@ -10,6 +10,12 @@ import type { OsUser } from '../../../runtime/unprivileged-user.ts'
 
 const SPARE_PREFIX = 'spare-'
 const COPY_PREFIX = 'copy-'
+/** Spares that are kept once there are tenants with servers of their own: so many creates in a row wait for no initdb. */
+const SPARES = 3
+/** Spares that are made at once. */
+const MAKERS = 2
+/** They are made while others wait for tenants. */
+const SPARE_NICENESS = 10
 
 /**
  * Who may come in, and how. The administrator comes through the socket inside the directory, which only we can enter, and is
@@ -21,8 +27,8 @@ host postgres aerodb_request,aerodb_ddl,aerodb_replication 127.0.0.1/32 scram-sh
 `
 
 /**
- * Makes data directories, each by an initdb of its own (own system identifier). One is made ahead and kept as a spare, so
- * that a create only has to take it: a rename, which is the moment from which the directory counts as made.
+ * Makes data directories, each by an initdb of its own (own system identifier). Some are made ahead and kept as spares, so
+ * that a create only has to take one: a rename, which is the moment from which the directory counts as made.
  */
 export class DataDirectories {
   readonly #root: string
@@ -30,7 +36,9 @@ export class DataDirectories {
   /** Who runs initdb, which asks for an account; `undefined` where we are not root. */
   readonly #initdbUser: OsUser | undefined
   readonly #log: Logger
-  #spare: Promise<string | undefined> | undefined
+  /** Made or being made, the first one to be ready first. */
+  readonly #spares: Promise<string | undefined>[] = []
+  #making = 0
   #closed = false
 
   constructor(options: { root: string; binaries: PostgresBinaries; initdbUser: OsUser | undefined; log: Logger }) {
@@ -47,8 +55,8 @@ export class DataDirectories {
     return join(this.#root, name)
   }
 
-  /** Makes the spare, and removes what killed processes left half-made. */
-  async prepareSpare(): Promise<void> {
+  /** Makes spares, and removes what killed processes left half-made. */
+  async prepareSpares(): Promise<void> {
     for (const name of await readdir(this.#root)) {
       const isOld = await stat(join(this.#root, name)).then(
         (info) => Date.now() - info.mtimeMs > 60_000,
@@ -56,19 +64,17 @@ export class DataDirectories {
       )
       if (name.startsWith(SPARE_PREFIX) && isOld) await rm(join(this.#root, name), { recursive: true, force: true })
     }
-    this.#spare ??= this.#makeSpare()
+    this.#makeSpares()
   }
 
   /** The data directory of that name, made if it is not there, belonging to `uid` where that is given. */
   async ensure(name: string, uid: number | undefined): Promise<string> {
     const path = this.path(name)
     if (await exists(path)) return path
-    const taken = this.#spare
-    this.#spare = undefined
-    const made = (await taken) ?? (await this.#make())
+    const made = (await this.#spares.shift()) ?? (await this.#make())
     if (uid !== undefined) await runChown(uid, made)
     await rename(made, path)
-    if (!this.#closed) this.#spare = this.#makeSpare()
+    this.#makeSpares()
     return path
   }
 
@@ -97,29 +103,48 @@ export class DataDirectories {
     await rm(gone, { recursive: true, force: true })
   }
 
-  /** Removes the spare. */
+  /** Removes the spares. */
   async close(): Promise<void> {
     this.#closed = true
-    const spare = await this.#spare
-    this.#spare = undefined
-    if (spare !== undefined) await rm(spare, { recursive: true, force: true })
+    for (const made of this.#spares.splice(0)) {
+      const spare = await made
+      if (spare !== undefined) await rm(spare, { recursive: true, force: true })
+    }
   }
 
-  #makeSpare(): Promise<string | undefined> {
-    return this.#make().catch((fault) => {
-      this.#log.warn({ err: fault }, 'no spare data directory could be made')
-      return undefined
-    })
+  #makeSpares(): void {
+    while (!this.#closed && this.#making < MAKERS && this.#spares.length < SPARES) {
+      this.#making++
+      const spare: Promise<string | undefined> = this.#make(SPARE_NICENESS).then(
+        (path) => path,
+        (fault) => {
+          this.#log.warn({ err: fault }, 'no spare data directory could be made')
+          return undefined
+        },
+      )
+      this.#spares.push(spare)
+      void spare.then((path) => {
+        this.#making--
+        // What failed is not tried again before the next create.
+        if (path === undefined) this.#forget(spare)
+        else this.#makeSpares()
+      })
+    }
   }
 
-  async #make(): Promise<string> {
+  #forget(spare: Promise<string | undefined>): void {
+    const index = this.#spares.indexOf(spare)
+    if (index >= 0) this.#spares.splice(index, 1)
+  }
+
+  async #make(niceness = 0): Promise<string> {
     const path = join(this.#root, `${SPARE_PREFIX}${randomBytes(8).toString('hex')}`)
     await mkdir(path, { mode: 0o700 })
     try {
       const user = this.#initdbUser
       if (user !== undefined) await chown(path, user.uid, user.gid)
       // A password is asked for by none of the rules; small segments keep an idle tenant small.
-      await runInitdb(this.#binaries, path, user, ['--auth', 'reject', '--wal-segsize', '4'])
+      await runInitdb(this.#binaries, path, user, ['--auth', 'reject', '--wal-segsize', '4'], niceness)
       await writeFile(join(path, 'pg_hba.conf'), HBA, { mode: 0o600 })
       await writeFile(join(path, 'pg_ident.conf'), `control "${userInfo().username}" postgres\n`, { mode: 0o600 })
     } catch (fault) {
