@@ -1,5 +1,7 @@
 import type { Scenario } from './scenario.ts'
 import { chaos } from './scenarios/chaos.ts'
+import { density } from './scenarios/density.ts'
+import { growth } from './scenarios/growth.ts'
 import { mixedScenario } from './scenarios/mixed.ts'
 import { noisyNeighbour } from './scenarios/noisy-neighbour.ts'
 import { provisioning } from './scenarios/provisioning.ts'
@@ -41,6 +43,8 @@ export const SCENARIOS: readonly Scenario[] = [
   spike,
   soak,
   provisioning,
+  growth,
+  density,
   chaos,
   mixedScenario({
     name: 'database-100',

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { CreatedTenant, PlatformClient } from '../platform-client.ts'
 import type { Scenario, ScenarioContext, Verdict } from '../scenario.ts'
+import { percentile } from '../statistics.ts'
 
 /** How many of each are made one after the other, and how long the 95th percentile may be: floor of the contract, goal of ours. */
 const DEGREES = [
@@ -159,9 +160,4 @@ function judge(what: string, took: readonly number[], floorMs: number): Verdict 
 function tell(what: string, took: readonly number[], goalMs: number): [string, string] {
   const [p50, p95, max] = [0.5, 0.95, 1].map((share) => percentile(took, share).toFixed(0))
   return [what, `p50 ${p50} ms, p95 ${p95} ms, longest ${max} ms of ${took.length} (goal: p95 ${goalMs} ms)`]
-}
-
-function percentile(values: readonly number[], share: number): number {
-  const sorted = values.toSorted((a, b) => a - b)
-  return sorted[Math.min(sorted.length - 1, Math.ceil(share * sorted.length) - 1)] ?? 0
 }
