@@ -1,5 +1,5 @@
 import { Hono } from 'hono'
-import { HEALTH_STATEMENT } from '../tenancy/health-statement.ts'
+import { HEALTH_STATEMENT } from '../tenancy/platform-statements.ts'
 import { contextStatement } from './postgres/principal.ts'
 import type { Servers } from './postgres/servers.ts'
 import type { TenantVariables } from './request-contexts.ts'

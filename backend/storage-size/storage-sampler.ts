@@ -2,6 +2,7 @@ import type { UsageWriter } from '../../metering/contract.ts'
 import type { Clock } from '../../runtime/clock.ts'
 import { isId } from '../../runtime/ids.ts'
 import type { Logger } from '../../runtime/log.ts'
+import { PLATFORM_MARK } from '../../tenancy/platform-statements.ts'
 import type { Server, Servers } from '../postgres/servers.ts'
 
 export type StorageSamplerOptions = {
@@ -19,9 +20,9 @@ export type StorageSamplerOptions = {
 type Round = { written: Map<string, { bytes: number; atMs: number }>; notBeforeMs: number; usedMs: number }
 
 /** Held by the session of the one backend that samples a server; it is free again when that session ends. */
-const TRY_LOCK = 'select pg_try_advisory_lock(1095062099) as held'
+const TRY_LOCK = `${PLATFORM_MARK} select pg_try_advisory_lock(1095062099) as held`
 
-const SIZES = `
+const SIZES = `${PLATFORM_MARK}
 select n.nspname as schema, coalesce(sum(pg_total_relation_size(c.oid)), 0)::text as bytes
 from pg_namespace n left join pg_class c on c.relnamespace = n.oid and c.relkind in ('r', 'm')
 where n.nspname like 't\\_%'

@@ -1,14 +1,15 @@
-import { randomBytes } from 'node:crypto'
 import { freemem } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { mapBounded } from '../bounded.ts'
-import type { CreatedTenant, PlatformClient } from '../platform-client.ts'
+import { COLLECTION, createLoadTenants, type LoadTenant } from '../load-tenants.ts'
+import type { PlatformClient } from '../platform-client.ts'
 import type { Scenario } from '../scenario.ts'
 import { percentile } from '../statistics.ts'
 
 const TENANTS = 500
 const ACTIVE = 100
-const CREATED_AT_ONCE = 2
+/** What each request asks for. */
+const QUESTION = `/rest/v1/${COLLECTION}?select=id,body&limit=1`
 const PAUSE_AFTER_SECONDS = 60
 /** A pause is seen at the next look after the idle time; everybody has to be asleep by then. */
 const ASLEEP_WITHIN_MS = 300_000
@@ -25,17 +26,10 @@ export const density: Scenario = {
   env: { AERODB_PAUSE_AFTER_SECONDS: String(PAUSE_AFTER_SECONDS) },
   run: async ({ client, options, onProgress }) => {
     const count = options.tenants ?? TENANTS
-    const run = randomBytes(3).toString('hex')
     const freeBefore = freemem()
     const startedMs = performance.now()
-    const indexes = Array.from({ length: count }, (_, i) => i)
-    let made = 0
-    const tenants = await mapBounded(indexes, CREATED_AT_ONCE, async (i) => {
-      const members = { plan: 'enterprise', isolation: 'database' }
-      const tenant = await client.createTenant(`density-${run}-${i}`, members)
-      if (++made % 50 === 0) onProgress(`${made} of ${count} tenants made`)
-      return tenant
-    })
+    const members = { plan: 'enterprise', isolation: 'database' }
+    const tenants = await createLoadTenants(client, count, { prefix: 'density', members, rows: 3, onProgress })
     const seconds = (performance.now() - startedMs) / 1_000
     const active = tenants.slice(0, Math.min(ACTIVE, count))
     const load = new SteadyLoad(client, active)
@@ -49,7 +43,7 @@ export const density: Scenario = {
       const wakes: number[] = []
       for (const tenant of tenants.slice(-Math.min(WAKES, count - active.length))) {
         const askedMs = performance.now()
-        await client.demand(tenant.name, '/rest/v1/', { key: tenant.keys.service })
+        await client.demand(tenant.name, QUESTION, { key: tenant.key })
         wakes.push(performance.now() - askedMs)
       }
       const p95 = percentile(busy, 0.95)
@@ -68,7 +62,7 @@ export const density: Scenario = {
           },
         ],
         figures: [
-          ['made in', `${seconds.toFixed(0)} s, ${CREATED_AT_ONCE} at once`],
+          ['made in', `${seconds.toFixed(0)} s`],
           [
             'the active',
             `p50 ${percentile(busy, 0.5).toFixed(1)} ms, p95 ${p95.toFixed(1)} ms of ${busy.length} at ${RATE} req/s`,
@@ -89,14 +83,14 @@ export const density: Scenario = {
 /** Asks each of some tenants in turn, at a constant rate, whatever they answer. */
 class SteadyLoad {
   readonly #client: PlatformClient
-  readonly #tenants: readonly CreatedTenant[]
+  readonly #tenants: readonly LoadTenant[]
   readonly #timer: NodeJS.Timeout
   readonly #underWay = new Set<Promise<void>>()
   #next = 0
   tookMs: number[] = []
   failed = 0
 
-  constructor(client: PlatformClient, tenants: readonly CreatedTenant[]) {
+  constructor(client: PlatformClient, tenants: readonly LoadTenant[]) {
     this.#client = client
     this.#tenants = tenants
     this.#timer = setInterval(() => this.#tick(), 1_000 / RATE)
@@ -118,21 +112,19 @@ class SteadyLoad {
     this.#underWay.add(asked)
   }
 
-  async #ask(tenant: CreatedTenant): Promise<void> {
+  async #ask(tenant: LoadTenant): Promise<void> {
     const askedMs = performance.now()
-    const { status } = await this.#client
-      .call(tenant.name, '/rest/v1/', { key: tenant.keys.service })
-      .catch(() => ({ status: 0 }))
+    const { status } = await this.#client.call(tenant.name, QUESTION, { key: tenant.key }).catch(() => ({ status: 0 }))
     if (status !== 200) this.failed++
     this.tookMs.push(performance.now() - askedMs)
   }
 }
 
 /** @returns how many of them are paused, once all are or the time is over. */
-async function waitUntilAsleep(client: PlatformClient, tenants: readonly CreatedTenant[]): Promise<number> {
+async function waitUntilAsleep(client: PlatformClient, tenants: readonly LoadTenant[]): Promise<number> {
   let awake = [...tenants]
   for (const deadline = performance.now() + ASLEEP_WITHIN_MS; performance.now() < deadline; await sleep(2_000)) {
-    const states = await mapBounded(awake, 8, (tenant) => client.control(`/v1/tenants/${tenant.tenant_id}`))
+    const states = await mapBounded(awake, 8, (tenant) => client.control(`/v1/tenants/${tenant.id}`))
     awake = awake.filter((_, i) => (states[i] as { status: string }).status !== 'paused')
     if (awake.length === 0) break
   }

@@ -8,6 +8,7 @@ import { findServerOn } from '../../../runtime/postgres-server.ts'
 import { Sealer } from '../../../runtime/seal.ts'
 import { SERVICE_TOKEN_HEADER, ServiceTokenCodec } from '../../../runtime/service-token.ts'
 import { documentKey } from '../../../tenancy/directory-keys.ts'
+import { PLATFORM_MARK } from '../../../tenancy/platform-statements.ts'
 import { parseServerRecord } from '../../../tenancy/server-record.ts'
 import { eventually } from '../../testing/eventually.ts'
 import { startTestControl, TEST_SECRET, type TestControl } from '../../testing/start-control.ts'
@@ -151,6 +152,17 @@ test('a tenant that is asked for while it is being paused stays active', async (
     await client.query('commit')
   })
   expect(await status()).toBe('active')
+})
+
+test('what the platform itself asks keeps nobody awake', async () => {
+  const looking = asLogin(async (client) => {
+    client.on('error', () => {})
+    for (;;) await client.query(`${PLATFORM_MARK} select 1`)
+  })
+  const end = expect(looking).rejects.toThrow()
+  expect(await control.started.sleep.pause(tenantId)).toBe(true)
+  await end
+  expect((await service('POST', `/internal/v1/tenants/${tenantId}/wake`)).body.status).toBe('active')
 })
 
 test('only services may wake, and only what is there', async () => {

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Logger } from '../../../runtime/log.ts'
 import type { PostgresPool } from '../../../runtime/postgres-pool.ts'
-import { HEALTH_STATEMENT } from '../../../tenancy/health-statement.ts'
+import { PLATFORM_MARK } from '../../../tenancy/platform-statements.ts'
 import type { TenantStatus } from '../../../tenancy/tenant.ts'
 import { Slots } from '../../slots.ts'
 import { makeChange, type PublishTouched } from '../../stores/change.ts'
@@ -12,6 +12,8 @@ import type { OwnServers } from './supervisor.ts'
 const SETTLE_MS = 500
 /** Each holds a connection to the metadata while the server starts. */
 const CONCURRENT_WAKES = 6
+/** Each holds one for a moment, and waits for others' requests while it holds none. */
+const CONCURRENT_LOOKS = 4
 
 /**
  * Lets tenants' own servers sleep while nobody asks for them. Both ways hold the tenant's row while the server starts or
@@ -36,7 +38,7 @@ export class TenantSleep {
   }
 
   /**
-   * Also believes what gateways tell of a tenant's requests: in the server itself a health check, which does not count, hides
+   * Also believes what gateways tell of a tenant's requests: in the server itself a statement of the platform's, which does not count, hides
    * the request before it.
    */
   alsoAsk(wasAsked: (tenantId: string, withinMs: number) => boolean): void {
@@ -81,15 +83,20 @@ export class TenantSleep {
 
   /** Looks at every server that runs here and pauses those that were quiet for `quietMs`. */
   async pauseQuiet(quietMs: number, sinceLastLookMs: number): Promise<void> {
-    for (const tenantId of this.#servers.watched()) {
-      const nowMs = performance.now()
-      const isActive = await this.#isActive(tenantId, sinceLastLookMs).catch(() => true)
-      const lastSeenMs = this.#lastSeenMs.get(tenantId)
-      if (isActive || lastSeenMs === undefined) this.#lastSeenMs.set(tenantId, nowMs)
-      else if (nowMs - lastSeenMs >= quietMs && (await this.pause(tenantId))) {
-        this.#lastSeenMs.delete(tenantId)
-        this.#log.info({ tenant_id: tenantId }, 'a quiet tenant was paused')
-      }
+    const slots = new Slots(CONCURRENT_LOOKS)
+    await Promise.all(
+      this.#servers.watched().map((tenantId) => slots.run(() => this.#look(tenantId, quietMs, sinceLastLookMs))),
+    )
+  }
+
+  async #look(tenantId: string, quietMs: number, sinceLastLookMs: number): Promise<void> {
+    const nowMs = performance.now()
+    const isActive = await this.#isActive(tenantId, sinceLastLookMs).catch(() => true)
+    const lastSeenMs = this.#lastSeenMs.get(tenantId)
+    if (isActive || lastSeenMs === undefined) this.#lastSeenMs.set(tenantId, nowMs)
+    else if (nowMs - lastSeenMs >= quietMs && (await this.pause(tenantId))) {
+      this.#lastSeenMs.delete(tenantId)
+      this.#log.info({ tenant_id: tenantId }, 'a quiet tenant was paused')
     }
   }
 
@@ -100,8 +107,8 @@ export class TenantSleep {
       const result = await client.query(
         `select 1 from pg_stat_activity
          where usename in ('aerodb_request', 'aerodb_ddl') and application_name not like '%-listener'
-           and (state <> 'idle' or (state_change > now() - make_interval(secs => $1) and query <> $2)) limit 1`,
-        [withinMs / 1_000, HEALTH_STATEMENT],
+           and (state <> 'idle' or (state_change > now() - make_interval(secs => $1) and not starts_with(query, $2))) limit 1`,
+        [withinMs / 1_000, PLATFORM_MARK],
       )
       return result.rowCount === 1
     })
