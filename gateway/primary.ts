@@ -4,6 +4,7 @@ import { createServer, type Server, type Socket } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import type { MetricObject } from 'prom-client'
 import type { Logger } from '../runtime/log.ts'
+import { type PulseMessage, watchPulse } from '../runtime/pulse.ts'
 import { type FromWorker, GATEWAY_ID_VARIABLE, processName, type ToWorker } from './worker-messages.ts'
 
 /** Connections that wait for a worker while none serves; more are refused. */
@@ -194,7 +195,12 @@ export class Primary {
       inTransit: new Map(),
     }
     this.#workers.add(worker)
-    child.on('message', (message: FromWorker) => {
+    watchPulse(child, () => {
+      this.#options.log.error({ worker: child.pid }, 'a worker hangs: killing it')
+      child.kill('SIGKILL')
+    })
+    child.on('message', (message: FromWorker | PulseMessage) => {
+      if (message.type === 'pulse') return
       if (message.type === 'taken') this.#taken(worker, message.id)
       else if (message.type === 'ready') this.#becameReady(worker)
       else if (message.type === 'leaving') this.#isLeaving(worker)

@@ -1,4 +1,5 @@
 import type { Logger } from './log.ts'
+import { startPulse } from './pulse.ts'
 
 type StopStep = { name: string; stop: () => Promise<void> | void }
 
@@ -29,8 +30,9 @@ export class Lifecycle {
     this.#steps.push({ name, stop })
   }
 
-  /** Listens for signals, for the launcher's death (its IPC channel closes) and for faults that nobody caught. */
+  /** Tells the launcher that it lives; listens for signals, for the launcher's death (its IPC channel closes) and for faults that nobody caught. */
   listen(): void {
+    startPulse()
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => this.#exit(0, signal))
     process.on('disconnect', () => this.#exit(0, 'the launcher is gone'))
     process.on('uncaughtException', (fault) => {

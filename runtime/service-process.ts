@@ -3,8 +3,9 @@ import { createWriteStream, type WriteStream } from 'node:fs'
 import { mkdir, rename, stat } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import type { ReadyMessage } from '../runtime/lifecycle.ts'
-import { endProcess } from '../runtime/processes.ts'
+import type { ReadyMessage } from './lifecycle.ts'
+import { endProcess } from './processes.ts'
+import { watchPulse } from './pulse.ts'
 
 const ROOT = dirname(dirname(fileURLToPath(import.meta.url)))
 const LOG_LIMIT_BYTES = 50_000_000
@@ -24,7 +25,7 @@ export type ServiceOptions = {
   onSpawn: (pid: number | undefined) => void
 }
 
-/** One service process of ours under supervision: started again, with a growing pause, whenever it dies unasked. */
+/** One service process of ours under supervision: started again, with a growing pause, whenever it dies unasked or hangs. */
 export class Service {
   readonly #options: ServiceOptions
   #child: ChildProcess | undefined
@@ -98,6 +99,10 @@ export class Service {
         this.#lastLines = (this.#lastLines + bytes.toString('utf8')).slice(-2_000)
       })
     }
+    watchPulse(child, () => {
+      onNotice(`${name} does not answer; killing it`)
+      child.kill('SIGKILL')
+    })
     let settled = settle === undefined
     child.on('message', (message) => {
       if ((message as Partial<ReadyMessage>).type !== 'ready' || child.pid === undefined) return

@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
+import type { ReadyMessage } from '../../runtime/lifecycle.ts'
 import { TEST_SECRET, type TestControl } from './start-control.ts'
 import type { World } from './world.ts'
 
@@ -33,11 +33,11 @@ export async function startDoomedControl(
     },
   })
   children.push(child)
-  const [message] = (await Promise.race([
-    once(child, 'message'),
-    once(child, 'exit').then(([code]) =>
-      Promise.reject(new Error(`The second control ended (${code}) before it served`)),
-    ),
-  ])) as [{ url: string }]
-  return { child, url: message.url }
+  const url = await new Promise<string>((resolve, reject) => {
+    child.on('message', (message: Partial<ReadyMessage>) => {
+      if (message.type === 'ready') resolve(message.url ?? '')
+    })
+    child.once('exit', (code) => reject(new Error(`The second control ended (${code}) before it served`)))
+  })
+  return { child, url }
 }

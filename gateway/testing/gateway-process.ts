@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ReadyMessage } from '../../runtime/lifecycle.ts'
+import type { PulseMessage } from '../../runtime/pulse.ts'
 import { ENCRYPTION_KEY, INTERNAL_SECRET } from './snapshots.ts'
 
 export type Answer = { status: number; headers: Record<string, string | string[] | undefined>; body: string }
@@ -45,7 +46,8 @@ export class GatewayProcess {
     })
     const gateway = new GatewayProcess(child, directory)
     await new Promise<void>((resolve, reject) => {
-      child.on('message', (message: ReadyMessage) => {
+      child.on('message', (message: ReadyMessage | PulseMessage) => {
+        if (message.type !== 'ready') return
         gateway.ready = message
         resolve()
       })
