@@ -86,6 +86,23 @@ test('a connection that the server ends is replaced; what was in flight on it fa
   expect((await waiting).rows).toEqual([['still served']])
 })
 
+test('a role that older sessions refuse, because they missed its grant, is tried on younger ones; one that all refuse is refused', async () => {
+  const refuse = (condition: string) => ({
+    text: `do $$ begin if ${condition} then
+      raise exception 'permission denied to set role "x"' using errcode = '42501'; end if; end $$`,
+    values: [],
+  })
+  const pool = makePool({ maxConnections: 4, maxInFlightPerConnection: 1 })
+  const age = () => pool.run('t', select(`set_config('test.is_old', '1', false), pg_sleep(0.1)`))
+  await Promise.all([age(), age(), age()])
+  await pool.run('u', select('1'))
+  const isOld = refuse(`current_setting('test.is_old', true) = '1'`)
+  for (let i = 0; i < 5; i++)
+    expect((await pool.run(`tenant-${i}`, [isOld, ...select(`'served'`)])).rows).toEqual([['served']])
+  await expect(pool.run('t', [refuse('true')])).rejects.toMatchObject({ code: '42501' })
+  expect((await pool.run('t', select(`'goes on'`))).rows).toEqual([['goes on']])
+})
+
 test('a server that does not answer is a 503, not a hang', async () => {
   const { host, port } = database.record
   const pool = makePool({ target: { host, port, database: 'nowhere', user: 'nobody', password: 'wrong' } })

@@ -27,7 +27,8 @@ type Job = {
   tag: string
   done: (fault: Error | undefined, outcome: Outcome) => void
   queuedAtMs: number
-  wasRetried?: boolean
+  /** By how many sessions that are younger than the job its role was refused. */
+  youngRefusals: number
 }
 
 /**
@@ -40,6 +41,7 @@ export class ServerPool {
   readonly #connections: Connection[] = []
   readonly #retired = new Set<Connection>()
   readonly #lastOf = new WeakMap<Connection, string>()
+  readonly #openedMs = new WeakMap<Connection, number>()
   readonly #waiting = new Map<string, Job[]>()
   readonly #inFlightByTag = new Map<string, number>()
   #waitingCount = 0
@@ -69,6 +71,7 @@ export class ServerPool {
           else reject(asPoolFault(fault))
         },
         queuedAtMs: performance.now(),
+        youngRefusals: 0,
       }
       this.lastUsedMs = job.queuedAtMs
       if (this.#closed) {
@@ -134,15 +137,23 @@ export class ServerPool {
       const left = (this.#inFlightByTag.get(job.tag) ?? 1) - 1
       if (left === 0) this.#inFlightByTag.delete(job.tag)
       else this.#inFlightByTag.set(job.tag, left)
-      if (isStaleMembership(fault)) this.#retire(connection)
-      if (isStaleMembership(fault) && job.wasRetried !== true && !this.#closed) {
-        job.wasRetried = true
+      if (isStaleMembership(fault) && this.#mayBeStale(connection, job)) {
         this.#enqueue(job)
         this.#grow()
       } else job.done(fault, outcome)
       if (connection.inFlight === 0 && this.#retired.delete(connection)) void connection.end()
       if (this.#waitingCount > 0) this.#serveWaiting()
     })
+  }
+
+  /**
+   * Takes the session that refused a role out of service. @returns whether another one may know better: every older session may
+   * have missed the same grant, a younger one once more while it made its list.
+   */
+  #mayBeStale(connection: Connection, job: Job): boolean {
+    this.#retire(connection)
+    if ((this.#openedMs.get(connection) ?? 0) > job.queuedAtMs) job.youngRefusals++
+    return job.youngRefusals < MAX_YOUNG_REFUSALS && !this.#closed
   }
 
   /** Takes a connection out of service; it ends when nothing is in flight on it. */
@@ -201,6 +212,7 @@ export class ServerPool {
       (ready) => {
         this.#opening -= 1
         connection = ready
+        this.#openedMs.set(ready, performance.now())
         if (this.#closed) {
           void ready.end()
           return
@@ -263,6 +275,8 @@ function isStaleMembership(fault: Error | undefined): boolean {
   return fault !== undefined && 'code' in fault && fault.code === '42501' && SET_ROLE_REFUSED.test(fault.message)
 }
 
+/** So many sessions that were opened for a job may refuse its role before it is believed. */
+const MAX_YOUNG_REFUSALS = 3
 const SET_ROLE_REFUSED = /^permission denied to set role/
 
 const NOTHING: Outcome = { rows: [], affectedRows: 0 }
