@@ -241,6 +241,7 @@ export interface components {
       status?: 'active' | 'suspended'
       isolation?: 'schema' | 'database' | 'cluster'
       backend?: string | null
+      public_status?: boolean
     }
     PatchedTenant: components['schemas']['Tenant'] & {
       /** Of the move that the patch has begun. */
@@ -449,6 +450,29 @@ export interface components {
       alerts_micros?: (number)[]
       cap_micros?: number | null
     }
+    Status: {
+      /** `null`: the whole platform. */
+      tenant: string | null
+      status: 'operational' | 'degraded_performance' | 'partial_outage' | 'major_outage' | 'under_maintenance' | 'suspended' | 'unknown'
+      as_of: string
+      uptime: number | null
+      days: ({
+        date: string
+        uptime: number | null
+        downtime_seconds: number
+      })[]
+      /** A tenant's; the platform's page shows none. */
+      incidents: ({
+        started_at: string
+        ended_at: string | null
+        duration_seconds: number
+      })[]
+      maintenance: ({
+        starts_at: string
+        ends_at: string
+        reason: string
+      })[]
+    }
     Tenant: {
       tenant_id: string
       name: string
@@ -473,6 +497,8 @@ export interface components {
         file_storage_exceeded: boolean
       }
       backend: string | null
+      /** Whether anybody may see `/status/{name}`. */
+      public_status: boolean
       created_at: string
       updated_at: string
       deleted_at: string | null
@@ -1267,6 +1293,39 @@ export interface paths {
         204: { headers: { [name: string]: unknown }; content?: never }
         401: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
         403: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        404: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+      }
+    }
+  }
+  "/v1/status": {
+    /** Status of the platform */
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path?: never
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: { headers: { [name: string]: unknown }; content: { "application/json": components['schemas']['Status'] } }
+      }
+    }
+  }
+  "/v1/status/{name}": {
+    /** Status of a tenant that has opened its status page */
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          name: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: { headers: { [name: string]: unknown }; content: { "application/json": components['schemas']['Status'] } }
         404: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
       }
     }

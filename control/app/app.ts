@@ -3,6 +3,8 @@ import { bodyLimit } from 'hono/body-limit'
 import { problemResponse, renderProblems, requestIdMiddleware } from '../../runtime/hono-service.ts'
 import type { Logger } from '../../runtime/log.ts'
 import { Problem } from '../../runtime/problem.ts'
+import { StatusReader } from '../status/read-status.ts'
+import { statusRoutes } from '../status/status-routes.ts'
 import { accessGrantRoutes } from './access-grants.ts'
 import { alertRoutes } from './alerts.ts'
 import { auditLogRoutes } from './audit-log.ts'
@@ -38,7 +40,7 @@ import { webhookRoutes } from './webhooks.ts'
 const MAX_BODY_BYTES = 64 * 1_024
 
 /**
- * The platform API, and the dashboard over it. A request's way: id → body limit → (public: health, document, docs, prices,
+ * The platform API, and the dashboard over it. A request's way: id → body limit → (public: health, document, docs, prices, status,
  * sign-in) → platform key or session → role → Idempotency-Key → validation → handler; every fault is rendered once, here.
  */
 export function makeApp(
@@ -74,6 +76,7 @@ export function makeApp(
   // The price list is public: a price nobody can read sells nothing.
   app.route('/', planRoutes(services.catalogue))
   app.route('/', estimateRoutes(services))
+  app.route('/', statusRoutes(new StatusReader(services)))
 
   app.route('/', internalRoutes(services))
   app.route('/', tenantSideRoutes(services))

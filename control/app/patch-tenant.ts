@@ -58,6 +58,7 @@ export async function patchTenant(
         : judgeStorage(before, effectiveQuotas(plan, quotas))),
       ...(patch.status === undefined || isSameStatus(before, patch.status) ? {} : { status: patch.status }),
       ...(patch.backend === undefined ? {} : { backend: patch.backend }),
+      ...(patch.public_status === undefined ? {} : { public_status: patch.public_status }),
     }
     operation = moves ? await beginMove(change, before, isolation, MOVE_NET_SECONDS) : undefined
     // A suspended tenant is moved as it is: `migrating` ones serve.

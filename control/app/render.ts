@@ -23,6 +23,7 @@ export function renderTenant(row: TenantRow, catalogue: PlanCatalogue, domain: s
       file_storage_exceeded: row.file_storage_exceeded,
     },
     backend: row.backend,
+    public_status: row.public_status,
     created_at: row.created_at.toISOString(),
     updated_at: row.updated_at.toISOString(),
     deleted_at: row.deleted_at?.toISOString() ?? null,
@@ -32,8 +33,8 @@ export function renderTenant(row: TenantRow, catalogue: PlanCatalogue, domain: s
 
 /** A tenant in the audit log: what callers set, without what we measure. */
 export function auditTenant(row: TenantRow): Record<string, unknown> {
-  const { name, plan, region, isolation, status, quotas, backend } = row
-  return { name, plan, region, isolation, status, quotas, backend }
+  const { name, plan, region, isolation, status, quotas, backend, public_status } = row
+  return { name, plan, region, isolation, status, quotas, backend, public_status }
 }
 
 export function tenantEtag(row: TenantRow): string {

@@ -56,6 +56,7 @@ export const tenantSchema = z
       file_storage_exceeded: z.boolean(),
     }),
     backend: z.string().nullable(),
+    public_status: z.boolean().openapi({ description: 'Whether anybody may see `/status/{name}`.' }),
     created_at: timestampSchema,
     updated_at: timestampSchema,
     deleted_at: timestampSchema.nullable(),
@@ -113,6 +114,7 @@ export const patchTenantSchema = z
     status: z.enum(['active', 'suspended']).optional(),
     isolation: z.enum(ISOLATIONS).optional(),
     backend: z.string().max(64).nullable().optional(),
+    public_status: z.boolean().optional(),
   })
   .openapi('PatchTenant', {
     description: "JSON Merge Patch (RFC 7396): `null` takes an override away, back to the plan's.",

@@ -25,6 +25,7 @@ export type TenantRow = {
   jwt_audience: string | null
   server: string | null
   backend: string | null
+  public_status: boolean
   /** Set for the moment of a move's cut: until then, at most, gateways let writes wait. */
   writes_held_until: Date | null
   version: number
