@@ -59,6 +59,7 @@ function setSecurityHeaders(c: Context<AppEnv>, nonce: string): void {
     `img-src 'self' data:`,
     `font-src 'self'`,
     `connect-src 'self'`,
+    `frame-src 'self'`,
     `form-action 'self'`,
     `base-uri 'none'`,
     `frame-ancestors 'none'`,

@@ -106,6 +106,89 @@ test('a plan is changed with its price in sight', async () => {
   expect((await platform.control(`/v1/tenants/${tenant.tenant_id}`)).json.plan).toBe('enterprise')
 })
 
+test('keys are made and shown once, rotated with an overlap, and revoked', async () => {
+  const read = async (key: string) => (await platform.call('shown', '/rest/v1/todos', { key })).status
+  await openTab('Keys')
+  await page.getByRole('button', { name: 'New service key' }).click()
+  const first = await page.getByLabel('The service key', { exact: true }).inputValue()
+  await page.getByRole('button', { name: 'Done' }).click()
+  await expect.poll(() => read(first)).toBe(200)
+  const row = page.getByRole('row').filter({ hasText: first.slice(0, 'aero_service_'.length + 4) })
+  await row.getByRole('button', { name: /Rotate/ }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Rotate' }).click()
+  const second = await page.getByLabel('The service key', { exact: true }).inputValue()
+  await page.getByRole('button', { name: 'Done' }).click()
+  expect(second).not.toBe(first)
+  await expect.poll(() => read(second)).toBe(200)
+  expect(await read(first)).toBe(200)
+  await row.getByRole('button', { name: /Revoke/ }).click()
+  await page.getByRole('dialog').getByRole('button', { name: 'Revoke' }).click()
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
+  await expect.poll(() => read(first)).toBe(401)
+  await expectAccessible()
+})
+
+test('availability shows the uptime of a month, and opens the status page to everybody', async () => {
+  await openTab('Availability')
+  await page.getByText('Promised').waitFor()
+  await page.getByRole('switch').click({ force: true })
+  await page.getByRole('link', { name: 'Open the page' }).waitFor()
+  expect((await platform.call('control', '/v1/status/shown')).json.tenant).toBe('shown')
+  await expectAccessible()
+})
+
+test('invoices are looked at as PDF, and taken along', async () => {
+  await openTab('Invoices')
+  await page
+    .getByRole('button', { name: /View the invoice/ })
+    .first()
+    .click()
+  await page.locator('iframe[title^="Invoice"]').waitFor()
+  await page.getByRole('dialog').getByRole('button', { name: 'Close' }).click()
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
+  for (const [name, type] of [
+    ['PDF', 'application/pdf'],
+    ['CSV', 'text/csv'],
+  ] as const) {
+    const address = await page
+      .getByRole('link', { name: new RegExp(`^${name} of`) })
+      .first()
+      .getAttribute('href')
+    const answer = await platform.control(address ?? '')
+    expect([answer.status, String(answer.headers['content-type']).split(';')[0]]).toEqual([200, type])
+  }
+  await expectAccessible()
+})
+
+test('the tenant is asked for access to its data, and its history tells who did what', async () => {
+  await openTab('Access')
+  await page.getByRole('button', { name: 'Ask for access' }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Reason').fill('Ticket 42: a row is missing')
+  await dialog.getByRole('button', { name: 'Ask', exact: true }).click()
+  await dialog.waitFor({ state: 'detached' })
+  await page.getByText('Ticket 42: a row is missing').waitFor()
+  await page.getByText('pending').waitFor()
+  await expectAccessible()
+  await openTab('History')
+  await page.getByText('tenant.update').first().waitFor()
+  await page.getByText('public_status: false → true').waitFor()
+  await expectAccessible()
+})
+
+test('a tenant is moved to a server of its own, and the steps are shown', async () => {
+  await openTab('Overview')
+  await page.getByRole('button', { name: 'Move', exact: true }).click()
+  const dialog = page.getByRole('dialog')
+  await dialog.getByLabel('Database', { exact: true }).check()
+  await dialog.getByRole('button', { name: 'Move it' }).click()
+  await dialog.getByText('shown has database isolation now.').waitFor({ timeout: 30_000 })
+  await expectAccessible()
+  await dialog.getByRole('button', { name: 'Close', exact: true }).last().click()
+  await dialog.waitFor({ state: 'detached' })
+  expect((await platform.control(`/v1/tenants/${tenant.tenant_id}`)).json.isolation).toBe('database')
+})
+
 test('suspended and resumed; deleted only by its name, and restored', async () => {
   const status = async () => (await platform.control(`/v1/tenants/${tenant.tenant_id}`)).json.status
   await page.getByRole('button', { name: 'Suspend' }).click()
@@ -138,6 +221,11 @@ test('alerts and operations are listed, on a phone and in the dark too, and the 
   await expectAccessible()
   expect(complaints).toEqual([])
 })
+
+async function openTab(name: string): Promise<void> {
+  await page.getByRole('tab', { name }).click()
+  await page.getByRole('tabpanel', { name }).waitFor()
+}
 
 /** What axe finds on the page as it stands: nothing. */
 async function expectAccessible(): Promise<void> {

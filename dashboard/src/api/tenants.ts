@@ -112,8 +112,8 @@ export async function patchTenant(tenantId: string, patch: TenantPatch, etag?: s
     body: patch,
   })
   return {
-    // A move answers with the tenant, too.
-    tenant: unwrap(answer) as Tenant,
+    // A move answers with the tenant, too, and with the operation that it is.
+    tenant: unwrap(answer) as Document<'PatchedTenant'>,
     etag: answer.response.headers.get('etag') ?? undefined,
     requestId: requestIdOf(answer.response),
   }

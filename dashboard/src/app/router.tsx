@@ -19,7 +19,7 @@ export const router = createBrowserRouter([
             lazy: async () => ({ Component: (await import('../tenants/tenants-page.tsx')).TenantsPage }),
           },
           {
-            path: 'tenants/:tenantId',
+            path: 'tenants/:tenantId/:tab?',
             lazy: async () => ({ Component: (await import('../tenant/tenant-page.tsx')).TenantPage }),
           },
           {

@@ -1,9 +1,9 @@
-import { Anchor, Button, Group, Paper, SimpleGrid, Stack, Text, Title } from '@mantine/core'
+import { Anchor, Button, Group, Paper, SimpleGrid, Stack, Tabs, Text, Title } from '@mantine/core'
 import { useDisclosure } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
-import { lazy, Suspense } from 'react'
-import { Link, useParams } from 'react-router'
-import { useRight } from '../api/session.ts'
+import { type ComponentType, lazy, Suspense } from 'react'
+import { Link, useNavigate, useParams } from 'react-router'
+import { useRight, useSession } from '../api/session.ts'
 import { type Tenant, tenantQuery, usePatchTenant, useRestoreTenant } from '../api/tenants.ts'
 import { CopyText } from '../parts/copy-text.tsx'
 import { PageHeader } from '../parts/page-header.tsx'
@@ -14,19 +14,58 @@ import { StatusDot } from '../parts/status-dot.tsx'
 import { TimeAgo } from '../parts/time-ago.tsx'
 import { ChangePlan } from './change-plan.tsx'
 import { DeleteTenant } from './delete-tenant.tsx'
+import { MoveTenant } from './move-tenant.tsx'
 import { QuotaCard } from './quota-card.tsx'
 
 const UsageCharts = lazy(async () => ({ default: (await import('./usage-charts.tsx')).UsageCharts }))
 
+type TabProps = { tenant: Tenant; tenantId: string }
+
+/** What is shown of a tenant beside the overview, each to whom its area is open, and loaded when it is gone to. */
+const TABS: readonly { id: string; title: string; area: string; Content: ComponentType<TabProps> }[] = [
+  { id: 'keys', title: 'Keys', area: 'tenantKeys', Content: tab(async () => (await import('./keys-tab.tsx')).KeysTab) },
+  {
+    id: 'availability',
+    title: 'Availability',
+    area: 'sla',
+    Content: tab(async () => (await import('./availability-tab.tsx')).AvailabilityTab),
+  },
+  {
+    id: 'invoices',
+    title: 'Invoices',
+    area: 'invoices',
+    Content: tab(async () => (await import('./invoices-tab.tsx')).InvoicesTab),
+  },
+  {
+    id: 'access',
+    title: 'Access',
+    area: 'accessGrants',
+    Content: tab(async () => (await import('./access-tab.tsx')).AccessTab),
+  },
+  {
+    id: 'history',
+    title: 'History',
+    area: 'auditLog',
+    Content: tab(async () => (await import('./history-tab.tsx')).HistoryTab),
+  },
+]
+
+function tab(load: () => Promise<ComponentType<TabProps>>): ComponentType<TabProps> {
+  return lazy(async () => ({ default: await load() }))
+}
+
 /** One tenant: what it is, what it uses of what it may, how that went over the month, and what can be done with it. */
 export function TenantPage() {
-  const { tenantId = '' } = useParams()
+  const { tenantId = '', tab: chosen = 'overview' } = useParams()
+  const navigate = useNavigate()
+  const { data: session } = useSession()
   const { data, error, refetch } = useQuery(tenantQuery(tenantId))
   if (data === undefined) {
     if (error !== null) return <ProblemAlert fault={error} onRetry={() => void refetch()} />
     return <PageLoading />
   }
   const { tenant, etag } = data
+  const tabs = TABS.filter(({ area }) => session?.rights[area]?.see === true)
   return (
     <>
       <PageHeader
@@ -40,13 +79,36 @@ export function TenantPage() {
       >
         <Actions tenant={tenant} etag={etag} />
       </PageHeader>
-      <Stack gap="lg">
-        <Facts tenant={tenant} />
-        <QuotaCard tenant={tenant} etag={etag} />
-        <Suspense fallback={<PageLoading />}>
-          <UsageCharts tenantId={tenant.tenant_id} />
-        </Suspense>
-      </Stack>
+      <Tabs
+        value={chosen}
+        keepMounted={false}
+        onChange={(next) => void navigate(`/tenants/${tenantId}${next === 'overview' ? '' : `/${next}`}`)}
+      >
+        <Tabs.List mb="lg">
+          <Tabs.Tab value="overview">Overview</Tabs.Tab>
+          {tabs.map(({ id, title }) => (
+            <Tabs.Tab key={id} value={id}>
+              {title}
+            </Tabs.Tab>
+          ))}
+        </Tabs.List>
+        <Tabs.Panel value="overview">
+          <Stack gap="lg">
+            <Facts tenant={tenant} />
+            <QuotaCard tenant={tenant} etag={etag} />
+            <Suspense fallback={<PageLoading />}>
+              <UsageCharts tenantId={tenant.tenant_id} />
+            </Suspense>
+          </Stack>
+        </Tabs.Panel>
+        {tabs.map(({ id, Content }) => (
+          <Tabs.Panel key={id} value={id}>
+            <Suspense fallback={<PageLoading />}>
+              <Content tenant={tenant} tenantId={tenantId} />
+            </Suspense>
+          </Tabs.Panel>
+        ))}
+      </Tabs>
     </>
   )
 }
@@ -97,6 +159,7 @@ function Actions({ tenant, etag }: { tenant: Tenant; etag: string | undefined })
   const restore = useRestoreTenant(tenant.tenant_id)
   const [deleting, remove] = useDisclosure()
   const [changing, change] = useDisclosure()
+  const [moving, move] = useDisclosure()
   if (!canAct) return null
   const setStatus = (status: 'active' | 'suspended', done: string) =>
     patch.mutate(
@@ -126,6 +189,9 @@ function Actions({ tenant, etag }: { tenant: Tenant; etag: string | undefined })
       <Button variant="default" onClick={change.open}>
         Change plan
       </Button>
+      <Button variant="default" onClick={move.open}>
+        Move
+      </Button>
       {tenant.status === 'suspended' ? (
         <Button variant="default" loading={patch.isPending} onClick={() => setStatus('active', 'serves again')}>
           Resume
@@ -139,6 +205,7 @@ function Actions({ tenant, etag }: { tenant: Tenant; etag: string | undefined })
         Delete
       </Button>
       <ChangePlan tenant={tenant} etag={etag} opened={changing} onClose={change.close} />
+      <MoveTenant tenant={tenant} etag={etag} opened={moving} onClose={move.close} />
       <DeleteTenant tenant={tenant} opened={deleting} onClose={remove.close} />
     </Group>
   )

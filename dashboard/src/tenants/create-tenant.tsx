@@ -1,4 +1,4 @@
-import { Button, Group, Loader, Modal, Radio, Select, Stack, Text, TextInput } from '@mantine/core'
+import { Button, Group, Loader, Modal, Select, Stack, Text, TextInput } from '@mantine/core'
 import { useDebouncedValue } from '@mantine/hooks'
 import { CheckIcon } from '@radix-ui/react-icons'
 import { useQuery } from '@tanstack/react-query'
@@ -7,15 +7,10 @@ import { useNavigate } from 'react-router'
 import { type Isolation, usePlans } from '../api/plans.ts'
 import { nameQuery, operationQuery, useCreateTenant } from '../api/tenants.ts'
 import { formatMoney } from '../format.ts'
+import { IsolationChoice } from '../parts/isolation-choice.tsx'
 import { ProblemAlert } from '../parts/problem-alert.tsx'
 import { ShownKey } from '../parts/shown-key.tsx'
 import { StatusDot } from '../parts/status-dot.tsx'
-
-const ISOLATION_TEXTS: Readonly<Record<Isolation, string>> = {
-  schema: 'A schema of its own on a shared server',
-  database: 'A PostgreSQL server of its own',
-  cluster: 'A primary with two synchronous standbys',
-}
 
 /** Makes a tenant: the name is checked as it is typed, and its keys are shown, this once, while it comes to life. */
 export function CreateTenant({ opened, onClose }: { opened: boolean; onClose: () => void }) {
@@ -93,28 +88,7 @@ function CreateForm({ onClose }: { onClose: () => void }) {
           value={plan?.id ?? null}
           onChange={(value) => value !== null && setPlanId(value)}
         />
-        <Radio.Group label="Isolation" value={chosen} onChange={(value) => setIsolation(value as Isolation)}>
-          <Stack gap="sm" mt="xs">
-            {(['schema', 'database', 'cluster'] as const).map((one) => {
-              const surcharge = plan?.isolation_surcharge_micros[one] ?? 0
-              return (
-                <Radio
-                  key={one}
-                  value={one}
-                  disabled={!offered.includes(one)}
-                  label={one.charAt(0).toUpperCase() + one.slice(1)}
-                  description={`${ISOLATION_TEXTS[one]}${
-                    offered.includes(one)
-                      ? surcharge > 0 && plans !== undefined
-                        ? `, ${formatMoney(surcharge, plans.currency)} more a month`
-                        : ''
-                      : `; ${plan?.title ?? 'this plan'} does not offer it`
-                  }`}
-                />
-              )
-            })}
-          </Stack>
-        </Radio.Group>
+        <IsolationChoice plan={plan} currency={plans?.currency ?? 'USD'} value={chosen} onChange={setIsolation} />
         {create.error !== null && <ProblemAlert fault={create.error} />}
         <Group justify="flex-end">
           <Button variant="default" onClick={onClose}>
