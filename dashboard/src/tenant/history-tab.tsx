@@ -24,13 +24,19 @@ export function HistoryTab({ tenantId }: { tenantId: string }) {
   )
 }
 
-/** The members that a change has touched, as `name: before → after`. */
+/** The members that a change has touched, as `name: before → after`; of what is new or gone, what it is or was. */
 function changesOf({ before, after }: AuditEntry): string[] {
   const [old, now] = [asRecord(before), asRecord(after)]
+  const isChange = before !== undefined && before !== null && after !== undefined && after !== null
   const show = (value: unknown) => (value === undefined ? 'nothing' : JSON.stringify(value))
-  return [...new Set([...Object.keys(old), ...Object.keys(now)])]
-    .filter((name) => JSON.stringify(old[name]) !== JSON.stringify(now[name]))
-    .map((name) => `${name}: ${show(old[name])} → ${show(now[name])}`)
+  return [...new Set([...Object.keys(old), ...Object.keys(now)])].flatMap((name) => {
+    if (isChange)
+      return JSON.stringify(old[name]) === JSON.stringify(now[name])
+        ? []
+        : [`${name}: ${show(old[name])} → ${show(now[name])}`]
+    const value = now[name] ?? old[name]
+    return value === null || value === undefined ? [] : [`${name}: ${show(value)}`]
+  })
 }
 
 function asRecord(value: unknown): Record<string, unknown> {
