@@ -119,3 +119,23 @@ test.each([
     }
   }
 })
+
+test.each([
+  ['restore:provision', 'schema', 'free'],
+  ['restore:provision', 'database', 'pro'],
+  ['restore:provision', 'cluster', 'enterprise'],
+] as const)('killed after %s (%s): the other replica brings it back', async (point, isolation, plan) => {
+  const created = await survivor.call('POST', '/v1/tenants', { body: { name: `killed-${++counter}`, isolation, plan } })
+  expect(created.status).toBe(201)
+  const path = `/v1/tenants/${created.body.tenant_id}`
+  const status = async () => (await survivor.call('GET', path)).body.status
+  expect((await survivor.call('DELETE', path)).status).toBe(202)
+  await eventually(async () => expect(await status()).toBe('deleted'))
+  const { child, url } = await startDoomed(point)
+  const exited = once(child, 'exit')
+  await makeCaller(url, survivor.ownerKey)('POST', `${path}/restore`).catch(() => {})
+  expect((await exited)[1]).toBe('SIGKILL')
+  await eventually(async () => expect(await status()).toBe('active'))
+  for (const directory of directoriesOf(created.body.tenant_id, isolation))
+    expect(await findServerOn(directory)).toBeDefined()
+})
