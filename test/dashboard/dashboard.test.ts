@@ -93,6 +93,13 @@ test('charts draw the requests of the month, and give them as figures', async ()
   const figures = page.getByRole('region', { name: 'API requests, figures' })
   await figures.getByRole('cell', { name: '5', exact: true }).waitFor()
   await page.getByText('Chart', { exact: true }).click()
+  const download = page.waitForEvent('download')
+  await page.getByRole('button', { name: 'API requests as CSV' }).click()
+  const file = await download
+  expect(file.suggestedFilename()).toMatch(/^api_requests-\d{4}-\d{2}\.csv$/)
+  expect(await readFile((await file.path()) ?? '', 'utf8')).toMatch(
+    /^from,api_requests\r\n\d{4}-\d{2}-\d{2}T[^,]+,\d+\r\n/,
+  )
 })
 
 test('a plan is changed with its price in sight', async () => {
@@ -229,6 +236,13 @@ async function openTab(name: string): Promise<void> {
 
 /** What axe finds on the page as it stands: nothing. */
 async function expectAccessible(): Promise<void> {
+  // What fades in or out has neither its own colours nor gone.
+  await page.evaluate(
+    `Promise.race([
+      Promise.all(document.getAnimations().map((one) => one.finished.catch(() => {}))),
+      new Promise((resolve) => setTimeout(resolve, 2000)),
+    ])`,
+  )
   await page.evaluate(await readFile(axe, 'utf8'))
   const { violations } = (await page.evaluate('axe.run()')) as {
     violations: { id: string; nodes: { html: string }[] }[]

@@ -1,11 +1,13 @@
 import '@mantine/charts/styles.css'
 import { AreaChart } from '@mantine/charts'
-import { Group, Paper, SegmentedControl, Select, SimpleGrid, Table, Text, Title } from '@mantine/core'
+import { Button, Group, Paper, SegmentedControl, Select, SimpleGrid, Table, Text, Title } from '@mantine/core'
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
 import { seriesQuery } from '../api/usage.ts'
 import { formatBytes, formatCompact, formatCount, formatDateTime, formatMonth } from '../format.ts'
+import { downloadCsv } from '../parts/download-csv.ts'
 import { ProblemAlert } from '../parts/problem-alert.tsx'
+import { lastMonths } from './months.ts'
 
 const CHARTS = [
   { resource: 'api_requests', title: 'API requests', color: 'indigo.6', format: formatCount },
@@ -74,9 +76,26 @@ function ChartCard(props: {
   const rows = points.map(({ at, value }) => ({ at: formatDateTime(at), [chart.title]: value }))
   return (
     <Paper p="lg">
-      <Title order={3} size="h5" mb="sm">
-        {chart.title}
-      </Title>
+      <Group justify="space-between" mb="sm">
+        <Title order={3} size="h5">
+          {chart.title}
+        </Title>
+        <Button
+          size="compact-xs"
+          variant="default"
+          disabled={points.length === 0}
+          aria-label={`${chart.title} as CSV`}
+          onClick={() =>
+            downloadCsv(
+              `${chart.resource}-${question.month}.csv`,
+              ['from', chart.resource],
+              points.map(({ at, value }) => [at, value]),
+            )
+          }
+        >
+          CSV
+        </Button>
+      </Group>
       {series.error !== null && series.data === undefined ? (
         <ProblemAlert fault={series.error} onRetry={() => void series.refetch()} />
       ) : points.every(({ value }) => value === 0) ? (
@@ -117,13 +136,5 @@ function ChartCard(props: {
         </section>
       )}
     </Paper>
-  )
-}
-
-/** `YYYY-MM` of this month and those before it, in UTC. */
-function lastMonths(count: number): string[] {
-  const now = new Date()
-  return Array.from({ length: count }, (_, back) =>
-    new Date(Date.UTC(now.getUTCFullYear(), now.getUTCMonth() - back, 1)).toISOString().slice(0, 7),
   )
 }
