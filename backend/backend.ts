@@ -41,6 +41,7 @@ const POOL_LIMITS: PoolLimits = {
   maxWaiting: 5_000,
   maxWaitMs: 10_000,
   idleConnectionMs: 60_000,
+  maxConnectionAgeMs: 600_000,
 }
 
 /** Tenants whose tokens, states and places are known at once. */

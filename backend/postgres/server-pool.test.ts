@@ -32,6 +32,7 @@ function makePool(overrides: Partial<ServerPoolOptions> = {}): ServerPool {
     maxWaiting: 20,
     maxWaitMs: 10_000,
     idleConnectionMs: 60_000,
+    maxConnectionAgeMs: 600_000,
     log: makeLogger('test', 'silent'),
     ...overrides,
   })
@@ -101,6 +102,25 @@ test('a role that older sessions refuse, because they missed its grant, is tried
     expect((await pool.run(`tenant-${i}`, [isOld, ...select(`'served'`)])).rows).toEqual([['served']])
   await expect(pool.run('t', [refuse('true')])).rejects.toMatchObject({ code: '42501' })
   expect((await pool.run('t', select(`'goes on'`))).rows).toEqual([['goes on']])
+})
+
+test('connections give their place to new ones when they are old, under load and without a failed job', async () => {
+  const pool = makePool({ maxConnectionAgeMs: 1_200 })
+  const backends = new Set<string>()
+  const endMs = performance.now() + 5_000
+  const work = async (tag: string) => {
+    while (performance.now() < endMs)
+      backends.add(String((await pool.run(tag, select('pg_backend_pid(), pg_sleep(0.005)'))).rows[0]?.[0]))
+  }
+  await Promise.all(['t', 'u', 'v'].map(work))
+  expect(backends.size).toBeGreaterThan(3)
+  expect(pool.connectionCount).toBe(2)
+  await expect
+    .poll(async () => {
+      const open = await database.asAdmin(`select from pg_stat_activity where application_name = 'pool-test'`)
+      return open.rowCount
+    })
+    .toBe(2)
 })
 
 test('a server that does not answer is a 503, not a hang', async () => {

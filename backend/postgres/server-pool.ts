@@ -1,6 +1,7 @@
 import type { Logger } from '../../runtime/log.ts'
 import { Problem } from '../../runtime/problem.ts'
 import { Connection, type ConnectionOptions } from './connection.ts'
+import { FairQueue } from './fair-queue.ts'
 import { MOVING_SQLSTATE, mayHaveMoved, schemaIsMoving } from './moved-tenant.ts'
 import type { Outcome, Statement } from './statement.ts'
 
@@ -17,6 +18,8 @@ export type ServerPoolOptions = Omit<ConnectionOptions, 'onLost'> & {
   maxWaitMs: number
   /** Connections that were idle for longer are closed. */
   idleConnectionMs: number
+  /** A connection that is older gives its place to a new one: what a session knows of tables only grows, tenant by tenant. */
+  maxConnectionAgeMs: number
   /** Where a tenant that is no longer on this server is served now; see `moved-tenant.ts`. */
   follow?: (tag: string) => Promise<ServerPool | undefined>
   log: Logger
@@ -44,9 +47,8 @@ export class ServerPool {
   readonly #retired = new Set<Connection>()
   readonly #lastOf = new WeakMap<Connection, string>()
   readonly #openedMs = new WeakMap<Connection, number>()
-  readonly #waiting = new Map<string, Job[]>()
+  readonly #waiting: FairQueue<Job>
   readonly #inFlightByTag = new Map<string, number>()
-  #waitingCount = 0
   #opening = 0
   #timer: NodeJS.Timeout | undefined
   #closed = false
@@ -54,6 +56,7 @@ export class ServerPool {
 
   constructor(options: ServerPoolOptions) {
     this.#options = options
+    this.#waiting = new FairQueue(options.maxWaiting)
   }
 
   /**
@@ -80,7 +83,7 @@ export class ServerPool {
         job.done(new Error('The pool is closed'), NOTHING)
         return
       }
-      const connection = this.#waitingCount === 0 && this.#mayRun(tag) ? this.#choose(tag, job.queuedAtMs) : undefined
+      const connection = this.#waiting.length === 0 && this.#mayRun(tag) ? this.#choose(tag, job.queuedAtMs) : undefined
       if (connection !== undefined) this.#start(connection, job)
       else this.#enqueue(job)
     })
@@ -98,11 +101,11 @@ export class ServerPool {
   }
 
   get waitingCount(): number {
-    return this.#waitingCount
+    return this.#waiting.length
   }
 
   get isIdle(): boolean {
-    return this.#inFlightByTag.size === 0 && this.#waitingCount === 0
+    return this.#inFlightByTag.size === 0 && this.#waiting.length === 0
   }
 
   async close(): Promise<void> {
@@ -146,7 +149,7 @@ export class ServerPool {
         this.#grow()
       } else job.done(fault, outcome)
       if (connection.inFlight === 0 && this.#retired.delete(connection)) void connection.end()
-      if (this.#waitingCount > 0) this.#serveWaiting()
+      if (this.#waiting.length > 0) this.#serveWaiting()
     })
   }
 
@@ -156,7 +159,7 @@ export class ServerPool {
    */
   #mayBeStale(connection: Connection, job: Job): boolean {
     this.#retire(connection)
-    if ((this.#openedMs.get(connection) ?? 0) > job.queuedAtMs) job.youngRefusals++
+    if (this.#openedAt(connection) > job.queuedAtMs) job.youngRefusals++
     return job.youngRefusals < MAX_YOUNG_REFUSALS && !this.#closed
   }
 
@@ -165,44 +168,45 @@ export class ServerPool {
     const at = this.#connections.indexOf(connection)
     if (at < 0) return
     this.#connections.splice(at, 1)
-    this.#retired.add(connection)
+    this.#endWhenIdle(connection)
+  }
+
+  #endWhenIdle(connection: Connection): void {
+    if (connection.inFlight === 0) void connection.end()
+    else this.#retired.add(connection)
   }
 
   #enqueue(job: Job): void {
-    if (this.#waitingCount >= this.#options.maxWaiting) {
-      job.done(busy(), NOTHING)
-      return
-    }
-    const queue = this.#waiting.get(job.tag)
-    if (queue === undefined) this.#waiting.set(job.tag, [job])
-    else queue.push(job)
-    this.#waitingCount += 1
-    this.#startTimer()
+    if (this.#waiting.add(job)) this.#startTimer()
+    else job.done(busy(), NOTHING)
   }
 
   /** Hands waiting jobs to connections, one of each tag in turn, as long as there is room. */
   #serveWaiting(): void {
     const nowMs = performance.now()
-    for (let started = true; started && this.#waitingCount > 0; ) {
+    for (let started = true; started && this.#waiting.length > 0; ) {
       started = false
-      for (const [tag, queue] of [...this.#waiting]) {
+      for (const tag of this.#waiting.tags()) {
         if (!this.#mayRun(tag)) continue
         const connection = this.#choose(tag, nowMs)
         if (connection === undefined) return
-        const job = queue.shift()
-        this.#waiting.delete(tag)
-        if (queue.length > 0) this.#waiting.set(tag, queue)
+        const job = this.#waiting.take(tag)
         if (job === undefined) continue
-        this.#waitingCount -= 1
         this.#start(connection, job)
         started = true
       }
     }
   }
 
+  /** Opens a further connection where there may be one more. */
   #grow(): void {
-    const { maxConnections, log, server } = this.#options
-    if (this.#closed || this.#connections.length + this.#opening >= maxConnections) return
+    if (this.#connections.length + this.#opening >= this.#options.maxConnections) return
+    this.#open((ready) => this.#connections.push(ready))
+  }
+
+  #open(accept: (ready: Connection) => void): void {
+    const { log, server } = this.#options
+    if (this.#closed) return
     this.#opening += 1
     const opened = Connection.open({
       ...this.#options,
@@ -221,7 +225,7 @@ export class ServerPool {
           void ready.end()
           return
         }
-        this.#connections.push(ready)
+        accept(ready)
         this.#startTimer()
         this.#serveWaiting()
       },
@@ -236,38 +240,50 @@ export class ServerPool {
   #drop(connection: Connection | undefined): void {
     const at = connection === undefined ? -1 : this.#connections.indexOf(connection)
     if (at >= 0) this.#connections.splice(at, 1)
-    if (this.#waitingCount > 0) this.#grow()
+    if (this.#waiting.length > 0) this.#grow()
   }
 
   #failWaiting(fault: Error): void {
-    const queues = [...this.#waiting.values()]
-    this.#waiting.clear()
-    this.#waitingCount = 0
-    for (const queue of queues) for (const job of queue) job.done(fault, NOTHING)
+    for (const job of this.#waiting.takeAll()) job.done(fault, NOTHING)
   }
 
-  /** Once a second: ends waits that took too long and connections that are idle; retries where none could be opened. */
+  /** Once a second: ends waits that took too long and connections that are idle or old; retries where none could be opened. */
   #startTimer(): void {
     this.#timer ??= setInterval(() => {
       const nowMs = performance.now()
-      for (const [tag, queue] of this.#waiting) {
-        while (queue[0] !== undefined && nowMs - queue[0].queuedAtMs > this.#options.maxWaitMs) {
-          this.#waitingCount -= 1
-          queue.shift()?.done(busy(), NOTHING)
-        }
-        if (queue.length === 0) this.#waiting.delete(tag)
-      }
+      for (const job of this.#waiting.takeOlderThan(nowMs - this.#options.maxWaitMs)) job.done(busy(), NOTHING)
       for (const connection of [...this.#connections]) {
         if (connection.inFlight > 0 || nowMs - connection.idleSinceMs < this.#options.idleConnectionMs) continue
         this.#connections.splice(this.#connections.indexOf(connection), 1)
         void connection.end()
       }
-      if (this.#waitingCount > 0) this.#serveWaiting()
+      this.#renewOldest(nowMs)
+      if (this.#waiting.length > 0) this.#serveWaiting()
       else if (this.#connections.length === 0) {
         clearInterval(this.#timer)
         this.#timer = undefined
       }
     }, 1_000).unref()
+  }
+
+  /** One at a time, and into the same place, so that the tags of all others stay with sessions that know their tables. */
+  #renewOldest(nowMs: number): void {
+    if (this.#opening > 0) return
+    const oldest = this.#connections.reduce<Connection | undefined>(
+      (old, one) => (old === undefined || this.#openedAt(one) < this.#openedAt(old) ? one : old),
+      undefined,
+    )
+    if (oldest === undefined || nowMs - this.#openedAt(oldest) < this.#options.maxConnectionAgeMs) return
+    this.#open((ready) => {
+      const at = this.#connections.indexOf(oldest)
+      if (at < 0) this.#connections.push(ready)
+      else this.#connections[at] = ready
+      if (at >= 0) this.#endWhenIdle(oldest)
+    })
+  }
+
+  #openedAt(connection: Connection): number {
+    return this.#openedMs.get(connection) ?? 0
   }
 }
 

@@ -91,6 +91,7 @@ export class ChangesDatabase {
         maxWaiting: 1_000,
         maxWaitMs: 5_000,
         idleConnectionMs: 30_000,
+        maxConnectionAgeMs: 600_000,
       },
       maxConnectionsPerServer: 4,
       statementTimeoutMs: 8_000,

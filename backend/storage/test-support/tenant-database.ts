@@ -97,6 +97,7 @@ export function openExecutor(address: DatabaseAddress, log: Logger): StatementEx
       maxWaiting: 1_000,
       maxWaitMs: 20_000,
       idleConnectionMs: 60_000,
+      maxConnectionAgeMs: 600_000,
       log,
     })
   const requests = pool(address.requestUser)
