@@ -15,12 +15,16 @@ export type Column = {
   /** The default's SQL text, where there is one. */
   defaultText: string | null
   comment: string | null
+  /** For a computed column: the function of the row that gives its value. It is no part of the relation, so of no `*`. */
+  computedBy?: string
 }
 
 export type Relation = {
   name: string
   kind: 'table' | 'view' | 'materialized view' | 'foreign table'
   columns: ReadonlyMap<string, Column>
+  /** What functions of one argument, a row of this relation, add to it (PostgREST's computed fields), by name. */
+  computedColumns: ReadonlyMap<string, Column>
   primaryKey: readonly string[]
   /** Column lists of unique constraints and indexes, the primary key's among them. */
   uniques: readonly (readonly string[])[]
@@ -46,6 +50,10 @@ export type CallableFunction = {
   volatility: 'immutable' | 'stable' | 'volatile'
   arguments: readonly FunctionArgument[]
   returnsSet: boolean
+  /** Gives one row at most: no set, or a set that is declared so (`rows 1`). */
+  returnsOne: boolean
+  /** The relation whose row is the one argument. */
+  rowOf: string | null
   /** Rows of a relation, rows of its own columns, values, or nothing. */
   returns:
     | { kind: 'relation'; name: string }

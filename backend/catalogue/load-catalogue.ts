@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import type { Statement } from '../postgres/statement.ts'
 import { type CallableFunction, type Catalogue, type Column, type Relation, TENANT_COLUMN } from './catalogue.ts'
+import { deriveViewKeys, readColumnOrigins, type StoredRelation } from './view-keys.ts'
 
 /**
  * One row, one column: what the schema `$1` holds, as JSON. It reads pg_catalog only, so the search path being empty makes
@@ -27,6 +28,8 @@ names as (
 select json_build_object(
   'relations', (select coalesce(json_agg(json_build_object(
     'name', rel.relname,
+    'oid', rel.oid::int8,
+    'storedQuery', (select ev_action::text from pg_rewrite where ev_class = rel.oid and rel.relkind in ('v', 'm') and ev_type = '1'),
     'kind', rel.relkind,
     'insertable', rel.events & 8 = 8,
     'updatable', rel.events & 4 = 4,
@@ -34,6 +37,7 @@ select json_build_object(
     'comment', obj_description(rel.oid, 'pg_class'),
     'columns', (select coalesce(json_agg(json_build_object(
         'name', a.attname,
+        'position', a.attnum,
         'type', format_type(a.atttypid, a.atttypmod),
         'typeName', t.typname,
         'nullable', not (a.attnotnull or (t.typtype = 'd' and t.typnotnull)),
@@ -67,6 +71,8 @@ select json_build_object(
     'name', p.proname,
     'volatility', p.provolatile,
     'returnsSet', p.proretset,
+    'returnsOne', not p.proretset or p.prorows = 1,
+    'rowOf', (select rel.relname from rel join pg_type r on r.typrelid = rel.oid where p.pronargs = 1 and r.oid = p.proargtypes[0]),
     'returnType', format_type(p.prorettype, null),
     'returnRelation', (select rel.relname from rel where rel.oid = t.typrelid),
     'variadic', p.provariadic <> 0,
@@ -87,6 +93,7 @@ select json_build_object(
 
 const columnSchema = z.object({
   name: z.string(),
+  position: z.number(),
   type: z.string(),
   typeName: z.string(),
   nullable: z.boolean(),
@@ -101,6 +108,8 @@ const documentSchema = z.object({
   relations: z.array(
     z.object({
       name: z.string(),
+      oid: z.number(),
+      storedQuery: z.string().nullable(),
       kind: z.enum(['r', 'p', 'v', 'm', 'f']),
       insertable: z.boolean(),
       updatable: z.boolean(),
@@ -125,6 +134,8 @@ const documentSchema = z.object({
       name: z.string(),
       volatility: z.enum(['i', 's', 'v']),
       returnsSet: z.boolean(),
+      returnsOne: z.boolean(),
+      rowOf: z.string().nullable(),
       returnType: z.string(),
       returnRelation: z.string().nullable(),
       variadic: z.boolean(),
@@ -150,26 +161,59 @@ let nextId = 1
 /** Reads what `loadCatalogueStatement` gave. */
 export function parseCatalogue(schema: string, text: string): Catalogue {
   const document = documentSchema.parse(JSON.parse(text))
+  const functions = document.functions.map(readFunction)
+  const computed = Map.groupBy(functions.filter(isComputedColumn), (callable) => callable.rowOf)
   const relations = new Map<string, Relation>()
-  for (const { kind, columns, primaryKey, uniques, ...rest } of document.relations) {
+  const stored: StoredRelation[] = []
+  let storedQueriesLength = 0
+  for (const { oid, storedQuery, kind, columns, primaryKey, uniques, ...rest } of document.relations) {
+    const columnPositions = new Map(columns.map((column) => [column.position, column.name]))
+    stored.push({ oid, name: rest.name, columnPositions, origins: readColumnOrigins(storedQuery ?? '') })
+    storedQueriesLength += storedQuery?.length ?? 0
     relations.set(rest.name, {
       ...rest,
       kind: KINDS[kind],
-      columns: new Map(columns.map((column): [string, Column] => [column.name, column])),
+      columns: new Map(columns.map(({ position: _, ...column }): [string, Column] => [column.name, column])),
+      computedColumns: new Map((computed.get(rest.name) ?? []).map((callable) => [callable.name, asColumn(callable)])),
       primaryKey: (primaryKey ?? []).filter((name) => name !== TENANT_COLUMN),
       uniques: uniques.filter((names) => names !== null),
     })
   }
+  const foreignKeys = document.foreignKeys.filter(
+    (key) => !key.columns.includes(TENANT_COLUMN) && !key.referencedColumns.includes(TENANT_COLUMN),
+  )
   return {
     id: nextId++,
     schema,
-    relations,
-    foreignKeys: document.foreignKeys.filter(
-      (key) => !key.columns.includes(TENANT_COLUMN) && !key.referencedColumns.includes(TENANT_COLUMN),
-    ),
-    functions: Map.groupBy(document.functions.map(readFunction), (callable) => callable.name),
+    ...deriveViewKeys(relations, stored, foreignKeys),
+    functions: Map.groupBy(functions, (callable) => callable.name),
     types: new Set(document.types),
-    weight: text.length * 3 + 500,
+    weight: (text.length - storedQueriesLength) * 3 + 500,
+  }
+}
+
+/** A value made of a row; what gives rows is a computed relationship. */
+function isComputedColumn(callable: CallableFunction): boolean {
+  return callable.rowOf !== null && callable.returns.kind === 'scalar' && !callable.returnsSet
+}
+
+function asColumn(callable: CallableFunction): Column {
+  const type = callable.returns.kind === 'scalar' ? callable.returns.type : ''
+  return { ...valueColumn(callable.name, type, type), comment: callable.comment, computedBy: callable.name }
+}
+
+/** A column that is no table's: it can be read and nothing else. */
+function valueColumn(name: string, type: string, typeName: string): Column {
+  return {
+    name,
+    type,
+    typeName,
+    nullable: true,
+    hasDefault: false,
+    generated: false,
+    identity: '',
+    defaultText: null,
+    comment: null,
   }
 }
 
@@ -180,19 +224,7 @@ function readFunction(row: z.output<typeof documentSchema>['functions'][number])
   const outputs = row.arguments.filter((argument) => argument.mode !== 'i' && argument.mode !== 'v')
   const columns = outputs
     .filter((output) => output.name !== TENANT_COLUMN)
-    .map(
-      (output): Column => ({
-        name: output.name,
-        type: output.type,
-        typeName: output.typeName,
-        nullable: true,
-        hasDefault: false,
-        generated: false,
-        identity: '',
-        defaultText: null,
-        comment: null,
-      }),
-    )
+    .map((output) => valueColumn(output.name, output.type, output.typeName))
   return {
     name: row.name,
     volatility: VOLATILITIES[row.volatility],
@@ -203,6 +235,8 @@ function readFunction(row: z.output<typeof documentSchema>['functions'][number])
       isVariadic: row.variadic && i === inputs.length - 1,
     })),
     returnsSet: row.returnsSet,
+    returnsOne: row.returnsOne,
+    rowOf: row.rowOf,
     returns:
       row.returnRelation !== null
         ? { kind: 'relation', name: row.returnRelation }

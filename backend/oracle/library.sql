@@ -20,6 +20,19 @@ create table kinds (
   u uuid, j json, jb jsonb, ia int[], by bytea, r int4range, iv interval
 );
 create view old_books as select id, title, author_id, pages from books where published < '2000-01-01';
+create view few_books as select pages, title as name, id as no, author_id as writer from old_books where pages > 1;
+create view people as select a.id, a.name, p.bio from authors a left join profiles p on p.author_id = a.id;
+create view tagged as select book_id, genre_id from books_genres;
+create view both_books as select id, title, author_id from books where id < 2 union select id, title, author_id from books where id >= 2;
+create materialized view pages_of as select author_id, sum(pages) as pages from books group by author_id;
+create view "odd view" as select "Column A", "b,c" as "b}c", "d""e" as "{TARGETENTRY :resno 9" from "odd name";
+create function initial(authors) returns text language sql immutable as 'select left($1.name, 1)';
+create function facts(authors) returns jsonb language sql immutable as 'select jsonb_build_object(''length'', length($1.name))';
+create function works(authors) returns setof books language sql stable as 'select * from books where author_id = $1.id';
+create function checked_by(books) returns setof authors rows 1 language sql stable as 'select * from authors where id = $1.editor_id';
+create function genres(authors) returns setof genres language sql stable as 'select * from genres where id <= $1.id';
+create function touch(authors) returns int language sql volatile as 'update authors set rating = 1 where id = $1.id returning 1';
+create view touching as select a.name, touch(a) from authors a;
 create function add(a int, b int default 10) returns int language sql immutable as 'select a + b';
 create function books_over(pages int) returns setof books language sql stable as 'select * from books where books.pages > $1 order by id';
 create function one_author(id int) returns authors language sql stable as 'select * from authors where authors.id = $1';

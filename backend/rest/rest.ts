@@ -8,6 +8,7 @@ import type { Outcome, Statement } from '../postgres/statement.ts'
 import { findRelation, UnknownNameError } from './plan/names.ts'
 import type { ReadLimits } from './plan/plan-read.ts'
 import { planRequest, type RequestPlan } from './plan/plan-request.ts'
+import { mayRunFunctions } from './plan/side-effects.ts'
 import { fill, type ReadShape, ReadTemplates, readShape } from './read-templates.ts'
 import { parseRequest, type RawRequest, type RestRequest } from './request/rest-request.ts'
 import { fromDatabaseError } from './respond/database-error.ts'
@@ -78,7 +79,7 @@ export class Rest {
     if (template === undefined) return undefined
     let outcome: Outcome
     try {
-      outcome = await scope.run(fill(template, shape), 'read')
+      outcome = await scope.run(fill(template, shape), accessOf(template.plan))
     } catch (fault) {
       if (mayBeStale(fault)) return undefined
       throw fault
@@ -158,7 +159,7 @@ export class Rest {
 }
 
 function accessOf(plan: RequestPlan): Access {
-  if (plan.kind === 'read') return 'read'
+  if (plan.kind === 'read') return mayRunFunctions(plan.read) ? 'read-only' : 'read'
   if (plan.kind === 'call') return plan.isReadOnly ? 'read-only' : 'write'
   return plan.mutation.kind === 'delete' ? 'delete' : 'write'
 }

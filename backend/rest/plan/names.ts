@@ -20,9 +20,9 @@ export function findRelation(catalogue: Catalogue, name: string): Relation {
   )
 }
 
-/** A column that is read. @throws UnknownNameError as Postgres words it. */
+/** A column that is read, computed ones included. @throws UnknownNameError as Postgres words it. */
 export function findColumn(relation: Relation, name: string): Column {
-  const column = relation.columns.get(name)
+  const column = relation.columns.get(name) ?? relation.computedColumns.get(name)
   if (column !== undefined) return column
   throw new UnknownNameError(400, '42703', `column ${relation.name}.${name} does not exist`)
 }

@@ -144,6 +144,7 @@ function resultRelation(catalogue: Catalogue, { name, returns }: CallableFunctio
     name,
     kind: 'view',
     columns: new Map(returns.columns.map((column) => [column.name, column])),
+    computedColumns: new Map(),
     primaryKey: [],
     uniques: [],
     insertable: false,

@@ -4,13 +4,17 @@ import type { Aggregate, JsonStep, Operation } from '../grammar/ast.ts'
 /** A column that the catalogue knows, and a path into its JSON value. */
 export type ColumnRef = { column: Column; path: readonly JsonStep[] }
 
-/** How an embedded relation hangs on its parent: `parent[i] = child[i]`, or by way of a junction table. */
+/**
+ * How an embedded relation hangs on its parent: `parent[i] = child[i]`, by way of a junction table, or computed: the rows that a
+ * function makes of the parent's row.
+ */
 export type Relationship = {
   cardinality: 'to-one' | 'to-many'
   target: Relation
   /** Pairs of a parent's column and the child's (or, with a junction, the junction's). */
   pairs: readonly { parent: string; child: string }[]
   junction?: { relation: Relation; pairs: readonly { junction: string; child: string }[] }
+  computedBy?: string
 }
 
 export type Output =

@@ -13,11 +13,14 @@ type Candidate = Relationship & {
 }
 
 /**
- * The foreign key, or pair of them, by which `embed` hangs on `parent`, chosen by the embed's target and hint.
+ * The foreign key, or pair of them, by which `embed` hangs on `parent`, chosen by the embed's target and hint; or the function of
+ * that name which makes rows of the parent's row, as it overrides what keys say (PostgREST's computed relationships).
  * @throws RestError PGRST200 (none) or PGRST201 (several fit).
  */
 export function findRelationship(catalogue: Catalogue, parent: Relation, embed: Embed): Relationship {
   const { relation: target, hint } = embed
+  const computed = findComputed(catalogue, parent, target)
+  if (computed !== undefined) return computed
   const matching = candidatesOf(catalogue, parent).filter((candidate) =>
     hint === undefined
       ? candidate.target.name === target || isNamedByKey(candidate, target)
@@ -30,6 +33,16 @@ export function findRelationship(catalogue: Catalogue, parent: Relation, embed: 
   const isSelf = first.target.name === parent.name && first.constraints[0] === second.constraints[0]
   if (matching.length === 2 && isSelf) return first.kind === 'one-to-many' ? first : second
   throw ambiguous(parent, target, matching)
+}
+
+function findComputed(catalogue: Catalogue, parent: Relation, name: string): Relationship | undefined {
+  for (const { rowOf, returns, returnsOne } of catalogue.functions.get(name) ?? []) {
+    if (rowOf !== parent.name || returns.kind !== 'relation') continue
+    const target = catalogue.relations.get(returns.name)
+    if (target === undefined) continue
+    return { cardinality: returnsOne ? 'to-one' : 'to-many', target, pairs: [], computedBy: name }
+  }
+  return undefined
 }
 
 function candidatesOf(catalogue: Catalogue, parent: Relation): readonly Candidate[] {
@@ -100,7 +113,7 @@ function throughJunctions(catalogue: Catalogue, parent: Relation): readonly Cand
 
 /** `constraint(*)` or `column(*)` instead of the target's name. */
 function isNamedByKey(candidate: Candidate, name: string): boolean {
-  if (candidate.kind === 'many-to-many') return false
+  if (candidate.kind === 'many-to-many' || candidate.target.kind !== 'table') return false
   if (candidate.constraints[0] === name) return true
   return candidate.cardinality === 'to-one' && candidate.parentColumn === name
 }

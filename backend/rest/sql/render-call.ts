@@ -3,7 +3,7 @@ import type { CallPlan } from '../plan/plan-call.ts'
 import type { MediaType } from '../request/media-type.ts'
 import type { Preferences } from '../request/preferences.ts'
 import { renderBody } from './render-body.ts'
-import { renderRowsFrom, renderUnrangedFrom } from './render-read.ts'
+import { ROW, readsWholeRow, renderRowsFrom, renderUnrangedFrom } from './render-read.ts'
 import type { SqlBuilder } from './sql-builder.ts'
 
 /** What a function may have said about its response, by `set_config('response.status', ...)`. */
@@ -25,9 +25,10 @@ export function renderCall(builder: SqlBuilder, plan: CallPlan, accept: MediaTyp
     preferences.count === undefined
       ? 'null'
       : `(select pg_catalog.count(*) from (${renderUnrangedFrom(builder, read, 'f')}) c)::text`
+  const row = readsWholeRow(read) ? `, (c.*)::${builder.qualified(read.relation.name)} as ${ROW}` : ''
   const single: MediaType = { kind: 'object', stripNulls: false, contentType: '' }
   const body = renderBody(builder, callable.returnsSet || accept.kind === 'csv' ? accept : single, read)
-  return `with f as (select c.* from ${call} as c) select ${total}, pg_catalog.count(*)::text, null, ${body}, null, ${RESPONSE_SETTINGS} from (${rows}) r`
+  return `with f as (select c.*${row} from ${call} as c) select ${total}, pg_catalog.count(*)::text, null, ${body}, null, ${RESPONSE_SETTINGS} from (${rows}) r`
 }
 
 function renderInvocation(builder: SqlBuilder, plan: CallPlan): string {

@@ -3,12 +3,22 @@ import { BINARY_OPERATORS, type Operation, SEARCH_FUNCTIONS } from '../grammar/a
 import type { ColumnRef, Condition, EmbedPlan } from '../plan/plan.ts'
 import type { SqlBuilder } from './sql-builder.ts'
 
-/** Where a level's columns and embeds are found: its own alias, and the alias under which each embed was joined. */
-export type Level = { alias: string; embeds: ReadonlyMap<EmbedPlan, string> }
+/** Under which alias a level's columns are found, and what its row as a value is called where `alias.*` is not of the relation's type. */
+export type Place = { alias: string; row?: string }
 
-/** A column of `alias`, with the steps into its JSON value. */
-export function renderColumn(builder: SqlBuilder, alias: string, source: ColumnRef): string {
-  const column = `${alias}.${quoteIdentifier(source.column.name)}`
+/** Where a level's columns and embeds are found: the alias under which each embed was joined. */
+export type Level = Place & { embeds: ReadonlyMap<EmbedPlan, string> }
+
+/** A call of a function that takes the row at `place`. */
+export function renderOfRow(builder: SqlBuilder, name: string, place: Place): string {
+  return `${builder.qualified(name)}(${place.row ?? `${place.alias}.*`})`
+}
+
+/** A column at `place`, with the steps into its JSON value. */
+export function renderColumn(builder: SqlBuilder, place: Place, source: ColumnRef): string {
+  const { name, computedBy } = source.column
+  const column =
+    computedBy === undefined ? `${place.alias}.${quoteIdentifier(name)}` : renderOfRow(builder, computedBy, place)
   if (source.path.length === 0) return column
   const isJson = source.column.typeName === 'json' || source.column.typeName === 'jsonb'
   let text = isJson ? column : `pg_catalog.to_jsonb(${column})`
@@ -30,7 +40,7 @@ export function renderCondition(builder: SqlBuilder, level: Level, condition: Co
     case 'embed':
       return `${level.embeds.get(condition.embed)}.j is ${condition.isNull ? 'null' : 'not null'}`
     case 'filter': {
-      const text = renderOperation(builder, renderColumn(builder, level.alias, condition.source), condition)
+      const text = renderOperation(builder, renderColumn(builder, level, condition.source), condition)
       return condition.negated ? `(not ${text})` : text
     }
   }

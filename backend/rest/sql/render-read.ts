@@ -1,44 +1,53 @@
 import { quoteIdentifier } from '../../postgres/quote.ts'
-import type { Condition, EmbedPlan, Ordering, Output, ReadPlan } from '../plan/plan.ts'
-import { type Level, renderColumn, renderCondition } from './render-condition.ts'
+import type { ColumnRef, Condition, EmbedPlan, Ordering, Output, ReadPlan } from '../plan/plan.ts'
+import { type Level, type Place, renderColumn, renderCondition, renderOfRow } from './render-condition.ts'
 import type { SqlBuilder } from './sql-builder.ts'
 
-/** What a level reads from: SQL text for `from`, the alias that its columns are under, and what ties it to its parent. */
-type From = { text: string; alias: string; where: readonly string[] }
+/** What a level reads from: SQL text for `from`, the place of its columns, and what ties it to its parent. */
+type From = Place & { text: string; where: readonly string[] }
+
+/** The column of a query's source that has the whole row as a value; no column of a tenant's has control characters in its name. */
+export const ROW = '"\u0001row"'
 
 /** `select <outputs> from <relation> ...`: the rows of the plan, one JSON-ready column an output. */
 export function renderRows(builder: SqlBuilder, plan: ReadPlan): string {
-  return renderRowsFrom(builder, plan, builder.qualified(plan.relation.name))
+  const alias = builder.alias()
+  return renderLevel(builder, plan, { text: `${builder.qualified(plan.relation.name)} ${alias}`, alias, where: [] }, [])
 }
 
 /** The same over `source`, a query name that gives the relation's columns; its conditions and range were applied there. */
 export function renderRowsOf(builder: SqlBuilder, plan: ReadPlan, source: string): string {
   const alias = builder.alias()
   const rest: ReadPlan = { ...plan, conditions: plan.conditions.filter(isOnEmbed), limit: undefined, offset: 0 }
-  return renderLevel(builder, rest, { text: `${source} ${alias}`, alias, where: [] }, [])
+  return renderLevel(builder, rest, { text: `${source} ${alias}`, alias, row: `${alias}.${ROW}`, where: [] }, [])
 }
 
 /** The same over `source`, with the plan's conditions and range. */
 export function renderRowsFrom(builder: SqlBuilder, plan: ReadPlan, source: string): string {
   const alias = builder.alias()
-  return renderLevel(builder, plan, { text: `${source} ${alias}`, alias, where: [] }, [])
+  return renderLevel(builder, plan, { text: `${source} ${alias}`, alias, row: `${alias}.${ROW}`, where: [] }, [])
 }
 
 /** One row for each row that the plan would give without its range: for counting. */
 export function renderUnranged(builder: SqlBuilder, plan: ReadPlan): string {
-  return renderUnrangedFrom(builder, plan, builder.qualified(plan.relation.name))
+  const alias = builder.alias()
+  return renderOnes(builder, plan, { text: `${builder.qualified(plan.relation.name)} ${alias}`, alias, where: [] })
 }
 
 export function renderUnrangedFrom(builder: SqlBuilder, plan: ReadPlan, source: string): string {
   const alias = builder.alias()
+  return renderOnes(builder, plan, { text: `${source} ${alias}`, alias, row: `${alias}.${ROW}`, where: [] })
+}
+
+function renderOnes(builder: SqlBuilder, plan: ReadPlan, from: From): string {
   const needed = plan.outputs.filter(
     (output) =>
       output.kind === 'embed' &&
       (output.embed.inner || plan.conditions.some((condition) => mentions(condition, output.embed))),
   )
-  const level = joinEmbeds(builder, needed, alias, [])
+  const level = joinEmbeds(builder, needed, from, [])
   const where = plan.conditions.map((condition) => renderCondition(builder, level, condition))
-  return `select 1 from ${source} ${alias}${level.joins}${whereClause(where)}`
+  return `select 1 from ${from.text}${level.joins}${whereClause(where)}`
 }
 
 export function renderWhere(builder: SqlBuilder, plan: ReadPlan, alias: string): string {
@@ -55,7 +64,7 @@ export function renderOrder(builder: SqlBuilder, order: readonly Ordering[], lev
   const terms = order.map((ordering) => {
     const column =
       ordering.embed === undefined
-        ? renderColumn(builder, level.alias, ordering.source)
+        ? renderColumn(builder, level, ordering.source)
         : `${level.embeds.get(ordering.embed)}.${quoteIdentifier(orderName(ordering))}`
     const direction = ordering.direction === undefined ? '' : ` ${ordering.direction}`
     return `${column}${direction}${ordering.nulls === undefined ? '' : ` nulls ${ordering.nulls}`}`
@@ -73,19 +82,38 @@ export function renderRange(builder: SqlBuilder, plan: Pick<ReadPlan, 'limit' | 
 export function columnsRead(plan: ReadPlan): ReadonlySet<string> {
   const names = new Set<string>()
   for (const output of plan.outputs) {
-    if (output.kind === 'column') names.add(output.source.column.name)
+    if (output.kind === 'column' && output.source.column.computedBy === undefined) names.add(output.source.column.name)
     if (output.kind === 'embed') for (const pair of output.embed.relationship.pairs) names.add(pair.parent)
   }
-  for (const ordering of plan.order) if (ordering.embed === undefined) names.add(ordering.source.column.name)
+  for (const { embed, source } of plan.order)
+    if (embed === undefined && source.column.computedBy === undefined) names.add(source.column.name)
   return names
 }
 
+/** Whether `plan` calls functions of its own relation's rows, for which its source has to have `ROW`. */
+export function readsWholeRow({ outputs, conditions, order }: ReadPlan): boolean {
+  const isComputed = (source: ColumnRef) => source.column.computedBy !== undefined
+  const inCondition = (condition: Condition): boolean =>
+    condition.kind === 'group'
+      ? condition.children.some(inCondition)
+      : condition.kind === 'filter' && isComputed(condition.source)
+  return (
+    outputs.some((output) =>
+      output.kind === 'embed'
+        ? output.embed.relationship.computedBy !== undefined
+        : output.kind === 'column' && isComputed(output.source),
+    ) ||
+    conditions.some(inCondition) ||
+    order.some((ordering) => ordering.embed === undefined && isComputed(ordering.source))
+  )
+}
+
 function renderLevel(builder: SqlBuilder, plan: ReadPlan, from: From, hidden: readonly Ordering[]): string {
-  const level = joinEmbeds(builder, plan.outputs, from.alias, plan.order)
+  const level = joinEmbeds(builder, plan.outputs, from, plan.order)
   const outputs = plan.outputs.flatMap((output) => renderOutput(builder, level, output, plan.outputs.some(isAggregate)))
   // What the parent orders by travels beside the outputs.
   for (const ordering of hidden)
-    outputs.push(`${renderColumn(builder, from.alias, ordering.source)} as ${quoteIdentifier(orderName(ordering))}`)
+    outputs.push(`${renderColumn(builder, from, ordering.source)} as ${quoteIdentifier(orderName(ordering))}`)
   const where = [...from.where, ...plan.conditions.map((condition) => renderCondition(builder, level, condition))]
   return [
     `select ${outputs.join(', ')} from ${from.text}${level.joins}`,
@@ -104,7 +132,7 @@ function renderOutput(builder: SqlBuilder, level: Level, output: Output, isGroup
     ]
   }
   if (output.kind === 'column') {
-    let text = renderColumn(builder, level.alias, output.source)
+    let text = renderColumn(builder, level, output.source)
     if (output.cast !== undefined) text = `cast(${text} as ${output.cast})`
     if (output.aggregate !== undefined) text = `pg_catalog.${output.aggregate}(${text})`
     if (output.aggregateCast !== undefined) text = `cast(${text} as ${output.aggregateCast})`
@@ -156,7 +184,7 @@ function outputNames(plan: ReadPlan): readonly string[] {
 function joinEmbeds(
   builder: SqlBuilder,
   outputs: readonly Output[],
-  alias: string,
+  parent: Place,
   order: readonly Ordering[],
 ): Level & { joins: string } {
   const embeds = new Map<EmbedPlan, string>()
@@ -169,25 +197,26 @@ function joinEmbeds(
     embeds.set(embed, joined)
     const isMany = embed.relationship.cardinality === 'to-many'
     const on = embed.inner && isMany && !embed.spread ? `${joined}.j is not null` : 'true'
-    const subquery = renderEmbed(builder, embed, alias, hidden)
+    const subquery = renderEmbed(builder, embed, parent, hidden)
     joins += ` ${embed.inner ? 'join' : 'left join'} lateral (${subquery}) ${joined} on ${on}`
   }
-  return { alias, embeds, joins }
+  return { ...parent, embeds, joins }
 }
 
-function renderEmbed(builder: SqlBuilder, embed: EmbedPlan, parent: string, hidden: readonly Ordering[]): string {
+function renderEmbed(builder: SqlBuilder, embed: EmbedPlan, parent: Place, hidden: readonly Ordering[]): string {
   const { relationship, read } = embed
   const alias = builder.alias()
   const equal = (left: string, leftName: string, right: string, rightName: string) =>
     `${left}.${quoteIdentifier(leftName)} = ${right}.${quoteIdentifier(rightName)}`
-  let text = `${builder.qualified(relationship.target.name)} ${alias}`
+  const { computedBy } = relationship
+  let text = `${computedBy === undefined ? builder.qualified(relationship.target.name) : renderOfRow(builder, computedBy, parent)} ${alias}`
   const where: string[] = []
   if (relationship.junction === undefined) {
-    for (const pair of relationship.pairs) where.push(equal(alias, pair.child, parent, pair.parent))
+    for (const pair of relationship.pairs) where.push(equal(alias, pair.child, parent.alias, pair.parent))
   } else {
     const through = builder.alias()
     text += `, ${builder.qualified(relationship.junction.relation.name)} ${through}`
-    for (const pair of relationship.pairs) where.push(equal(through, pair.child, parent, pair.parent))
+    for (const pair of relationship.pairs) where.push(equal(through, pair.child, parent.alias, pair.parent))
     for (const pair of relationship.junction.pairs) where.push(equal(alias, pair.child, through, pair.junction))
   }
   const rows = renderLevel(builder, read, { text, alias, where }, hidden)

@@ -8,7 +8,7 @@ import { type GuardReason, renderGuard } from './guard.ts'
 import { renderBody } from './render-body.ts'
 import { renderCall } from './render-call.ts'
 import { renderMutation, WRITTEN } from './render-mutation.ts'
-import { columnsRead, renderRows, renderRowsOf, renderUnranged } from './render-read.ts'
+import { columnsRead, ROW, readsWholeRow, renderRows, renderRowsOf, renderUnranged } from './render-read.ts'
 import { SqlBuilder } from './sql-builder.ts'
 
 /** A statement, and which of its values are those of plain filters. */
@@ -80,6 +80,8 @@ function mutationText(
   if (wantsRows) for (const name of columnsRead(plan.read)) names.add(name)
   if (wantsKey) for (const name of relation.primaryKey) names.add(name)
   const returned = [...names].map((name) => `${WRITTEN}.${quoteIdentifier(name)}`)
+  if (wantsRows && readsWholeRow(plan.read))
+    returned.push(`(${WRITTEN}.*)::${builder.qualified(relation.name)} as ${ROW}`)
   let returning = ` returning ${returned.length === 0 ? '1' : returned.join(', ')}`
   if (plan.isPut) guards.push({ unless: 'pg_catalog.count(*) = 1', reason: 'PGRST115' })
   // A row that a merge updated was locked by it, which shows in xmax; views have no such column.
@@ -97,7 +99,11 @@ function mutationText(
   const body = wantsRows
     ? `(select ${renderBody(builder, accept, plan.read)} from (${renderRowsOf(builder, plan.read, 'w')}) r)`
     : "''"
-  const inserted = countsInserted ? '(pg_catalog.count(*) filter (where w."\u0001inserted"))::text' : 'null'
+  const inserted = countsInserted
+    ? '(pg_catalog.count(*) filter (where w."\u0001inserted"))::text'
+    : plan.isPut
+      ? "'0'"
+      : 'null'
   return `with w as (${mutation}) select ${total}, pg_catalog.count(*)::text, ${key}, ${body}, ${inserted} from w`
 }
 
