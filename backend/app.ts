@@ -128,10 +128,15 @@ async function answerRest(
     const quota = caller.context.quotas.storage_bytes
     const mayBeOld = prefersReplica(headers.prefer)
     let lagMs: number | undefined
-    const run: RunStatement = async (statement, access) => {
+    const run: RunStatement = async (statement, access, epilogue = []) => {
       if (access === 'write' && quota !== null)
-        return options.gate.runWrite(server, principal, quota, Buffer.byteLength(body), statement)
-      const statements = [contextStatement(principal), ...(access === 'read-only' ? [READ_ONLY] : []), statement]
+        return options.gate.runWrite(server, principal, quota, Buffer.byteLength(body), [statement, ...epilogue])
+      const statements = [
+        contextStatement(principal),
+        ...(access === 'read-only' ? [READ_ONLY] : []),
+        statement,
+        ...epilogue,
+      ]
       if (mayBeOld && access !== 'write' && access !== 'delete') {
         const read = await server.replicas.run(principal.tenantId, statements)
         lagMs = read?.lagMs

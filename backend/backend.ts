@@ -163,7 +163,11 @@ export async function startBackend(options: {
     contexts,
     servers,
     catalogues,
-    rest: new Rest({ catalogues, limits: { maxRows: config.AERODB_BACKEND_MAX_ROWS, aggregates: true } }),
+    rest: new Rest({
+      catalogues,
+      limits: { maxRows: config.AERODB_BACKEND_MAX_ROWS, aggregates: true },
+      extras: { plans: config.AERODB_BACKEND_PLANS, txOverride: config.AERODB_BACKEND_TX_OVERRIDE },
+    }),
     gate: new StorageGate(),
     storage: storageListener(
       storage,

@@ -26,6 +26,10 @@ const schema = z.object({
   AERODB_BACKEND_MAX_BODY_BYTES: wholeNumber(1_024, 268_435_456).default(16_777_216),
   /** Rows of one answer, at most. */
   AERODB_BACKEND_MAX_ROWS: wholeNumber(1, 1_000_000).default(10_000),
+  /** Lets requests ask for their plan (`Accept: application/vnd.pgrst.plan`), which tells of row counts and costs. */
+  AERODB_BACKEND_PLANS: flag.default(false),
+  /** Lets requests undo what they did (`Prefer: tx=rollback`): for tests of an app. */
+  AERODB_BACKEND_TX_OVERRIDE: flag.default(false),
   /** Memory for tenants' schema caches. */
   AERODB_BACKEND_SCHEMA_CACHE_BYTES: wholeNumber(1_000_000).default(128_000_000),
   /** Lets a tenant's JWKS URL point at a private address (development). */

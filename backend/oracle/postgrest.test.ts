@@ -56,6 +56,20 @@ test('hand-picked requests get the answers that PostgREST 12.0.2 gives, but for 
   expect(different.toSorted()).toEqual([...DIFFERENCES.keys()].toSorted())
 }, 120_000)
 
+test('with tx=rollback a write answers as if it had been done, and has not', async () => {
+  const write = { method: 'POST', path: '/authors?select=name', body: '{"name":"Undone"}' }
+  const headers = { 'content-type': 'application/json', prefer: 'return=representation, tx=rollback' }
+  const written = await oracle.askOurs({ ...write, headers })
+  expect([written.status, written.body, written.applied]).toEqual([
+    201,
+    [{ name: 'Undone' }],
+    'return=representation, tx=rollback',
+  ])
+  const call = { method: 'POST', path: '/rpc/make_author', body: '{"name":"Undone"}' }
+  expect((await oracle.askOurs({ ...call, headers })).body).toEqual(expect.any(Number))
+  expect((await oracle.askOurs({ path: '/authors?name=eq.Undone' })).body).toEqual([])
+})
+
 const columns = ['id', 'title', 'pages', 'author_id', 'price', 'in_print', 'meta', 'tags', 'published', 'nope']
 const column = fc.constantFrom(...columns)
 const value = fc.oneof(

@@ -15,6 +15,8 @@ export class TransactionQuery {
   readonly #done: (fault: Error | undefined, outcome: Outcome) => void
   /** Names whose Parse travels with this query. */
   readonly #parsing: { text: string; name: string }[] = []
+  /** Which statement's rows are kept. */
+  readonly #answering: number
   #rows: TextRow[] = []
   #completed = 0
   #affectedRows = 0
@@ -28,6 +30,7 @@ export class TransactionQuery {
     done: (fault: Error | undefined, outcome: Outcome) => void,
   ) {
     this.#statements = statements
+    this.#answering = statements.findLastIndex((statement) => statement.isEpilogue !== true)
     this.#prepared = prepared
     this.#writer = writer
     this.#done = done
@@ -52,12 +55,12 @@ export class TransactionQuery {
   }
 
   handleDataRow(message: { fields: (string | null)[] }): void {
-    if (this.#completed === this.#statements.length - 1) this.#rows.push(message.fields)
+    if (this.#completed === this.#answering) this.#rows.push(message.fields)
   }
 
   handleCommandComplete(message: { text: string }): void {
+    if (this.#completed === this.#answering) this.#affectedRows = affectedRows(message.text)
     this.#completed += 1
-    if (this.#completed === this.#statements.length) this.#affectedRows = affectedRows(message.text)
   }
 
   handleReadyForQuery(): void {

@@ -200,3 +200,18 @@ test('a read that was planned before binds its own values, in whatever order the
     expect((await backend.call(acme, '/rest/v1/todos?id=eq.x')).status).toBe(400)
   }
 })
+
+test('plans and tx=rollback are off unless the operator turns them on', async () => {
+  const plan = await backend.call(acme, '/rest/v1/todos', { headers: { accept: 'application/vnd.pgrst.plan' } })
+  expect([plan.status, plan.json]).toMatchObject([406, { code: 'PGRST107' }])
+  const kept = await backend.call(acme, '/rest/v1/todos?select=title', {
+    body: { title: 'kept', slug: 'kept' },
+    headers: { prefer: 'return=representation, tx=rollback' },
+  })
+  expect([kept.status, kept.json]).toEqual([201, [{ title: 'kept' }]])
+  const gone = await backend.call(acme, '/rest/v1/todos?slug=eq.kept&select=title', {
+    method: 'DELETE',
+    headers: { prefer: 'return=representation' },
+  })
+  expect(gone.json).toEqual([{ title: 'kept' }])
+})

@@ -10,7 +10,7 @@ import type { ReadLimits } from './plan/plan-read.ts'
 import { planRequest, type RequestPlan } from './plan/plan-request.ts'
 import { mayRunFunctions } from './plan/side-effects.ts'
 import { fill, type ReadShape, ReadTemplates, readShape } from './read-templates.ts'
-import { parseRequest, type RawRequest, type RestRequest } from './request/rest-request.ts'
+import { parseRequest, type RawRequest, type RestExtras, type RestRequest } from './request/rest-request.ts'
 import { fromDatabaseError } from './respond/database-error.ts'
 import { describeApi } from './respond/openapi.ts'
 import {
@@ -19,6 +19,7 @@ import {
   respondToError,
   respondToMutation,
   respondToRead,
+  respondWithPlan,
 } from './respond/rest-response.ts'
 import { RestError } from './rest-error.ts'
 import { renderEstimate, renderRequest } from './sql/render-request.ts'
@@ -26,13 +27,20 @@ import { renderEstimate, renderRequest } from './sql/render-request.ts'
 /** What a statement may do: `read-only` is enforced by Postgres, `write` is held to the storage quota. */
 export type Access = 'read' | 'read-only' | 'write' | 'delete'
 
-/** Runs a statement on behalf of a tenant, with its context in front. */
-export type RunStatement = (statement: Statement, access: Access) => Promise<Outcome>
+/** Runs a statement on behalf of a tenant, with its context in front and `epilogue` behind it. */
+export type RunStatement = (statement: Statement, access: Access, epilogue?: readonly Statement[]) => Promise<Outcome>
 
-export type RestOptions = { catalogues: Catalogues; limits: ReadLimits }
+export type RestOptions = { catalogues: Catalogues; limits: ReadLimits; extras: RestExtras }
 
 /** For whom a request runs, and where. */
 export type RestScope = { server: Server; principal: Principal; run: RunStatement }
+
+/** Undoes all that was done, after the checks of a commit. In a pipeline's implicit transaction `rollback` ends that. */
+const ROLLBACK: readonly Statement[] = ['set constraints all immediate', 'rollback'].map((text) => ({
+  text,
+  values: [],
+  isEpilogue: true,
+}))
 
 /** SQLSTATEs by which Postgres says that our catalogue is out of date: undefined column, table, object. */
 const STALE_CATALOGUE = new Set(['42703', '42P01', '42704'])
@@ -55,10 +63,11 @@ export class Rest {
       const shape = readShape(raw, parameters)
       const repeated = shape === undefined ? undefined : await this.#repeat(raw, shape, scope)
       if (repeated !== undefined) return repeated
-      const request = parseRequest(raw, parameters)
+      const request = parseRequest(raw, parameters, this.#options.extras)
       if (request.target.kind === 'root') return await this.#describe(request, scope)
       if (request.method === 'OPTIONS') return await this.#allow(request, scope)
       const { plan, outcome } = await this.#planAndExecute(request, shape, scope)
+      if (request.accept.kind === 'plan') return respondWithPlan(request.accept, outcome)
       switch (plan.kind) {
         case 'read':
           return respondToRead(raw, request, plan, outcome)
@@ -113,7 +122,8 @@ export class Rest {
   ): Promise<{ plan: RequestPlan; outcome: Outcome }> {
     const plan = await this.#estimate(request, planRequest(catalogue, request, this.#options.limits), scope)
     const statement = renderRequest(catalogue.schema, plan, request.accept, request.preferences)
-    const outcome = await scope.run(statement, accessOf(plan))
+    const isUndone = plan.kind !== 'read' && request.preferences.tx === 'rollback'
+    const outcome = await scope.run(statement, accessOf(plan), isUndone ? ROLLBACK : [])
     if (plan.kind === 'read' && shape !== undefined && plan.estimatedTotal === undefined)
       if (request.preferences.count !== 'estimated')
         this.#templates.keep(catalogue, shape, { request, plan, statement })

@@ -38,7 +38,7 @@ export class StorageGate {
     principal: Principal,
     quotaBytes: number,
     bodyBytes: number,
-    statement: Statement,
+    write: readonly Statement[],
   ): Promise<Outcome> {
     let known = this.#known.get(principal.tenantId)
     if (known === undefined || performance.now() - known.measuredAtMs > SIZE_TTL_MS || isNear(known, quotaBytes))
@@ -47,7 +47,7 @@ export class StorageGate {
     known.growthBytes += growth
     const statements = [contextStatement(principal)]
     if (isNear(known, quotaBytes)) statements.push(lockStatement(principal), checkStatement(principal, quotaBytes))
-    statements.push(statement)
+    statements.push(...write)
     try {
       const outcome = await server.requests.run(principal.tenantId, statements)
       known.growthBytes += outcome.affectedRows * BYTES_PER_ROW

@@ -33,6 +33,8 @@ export class PostgrestServer {
         PGRST_DB_ANON_ROLE: options.role,
         PGRST_DB_MAX_ROWS: String(options.maxRows),
         PGRST_DB_AGGREGATES_ENABLED: 'true',
+        PGRST_DB_PLAN_ENABLED: 'true',
+        PGRST_DB_TX_END: 'commit-allow-override',
         PGRST_DB_POOL: '4',
         PGRST_DB_CHANNEL_ENABLED: 'false',
         PGRST_SERVER_HOST: '127.0.0.1',

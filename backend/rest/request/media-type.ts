@@ -1,7 +1,9 @@
 import { RestError } from '../rest-error.ts'
+import { type PlanMediaType, planMediaType } from './plan-media-type.ts'
 
 /** What a body is written as. */
 export type MediaType =
+  | PlanMediaType
   | { kind: 'json'; stripNulls: boolean; contentType: string }
   | { kind: 'object'; stripNulls: boolean; contentType: string }
   | { kind: 'csv'; contentType: string }
@@ -9,8 +11,8 @@ export type MediaType =
 
 export const JSON_TYPE: MediaType = { kind: 'json', stripNulls: false, contentType: 'application/json; charset=utf-8' }
 
-/** Reads `Accept` (RFC 9110 12.5.1). @throws RestError PGRST107 when nothing in it can be made. */
-export function parseAccept(header: string | undefined): MediaType {
+/** Reads `Accept` (RFC 9110 12.5.1); plans are for those who allow them. @throws RestError PGRST107 when nothing in it can be made. */
+export function parseAccept(header: string | undefined, allowsPlans = false): MediaType {
   if (header === undefined || header === '' || header === '*/*' || header === 'application/json') return JSON_TYPE
   const ranges = header
     .split(',')
@@ -41,6 +43,13 @@ export function parseAccept(header: string | undefined): MediaType {
         return { kind: 'object', stripNulls, contentType: `application/vnd.pgrst.object+json${suffix}; charset=utf-8` }
       case 'text/csv':
         return { kind: 'csv', contentType: 'text/csv; charset=utf-8' }
+      case 'application/vnd.pgrst.plan':
+      case 'application/vnd.pgrst.plan+text':
+      case 'application/vnd.pgrst.plan+json': {
+        const plan = allowsPlans ? planMediaType(type, parameters, parseAccept) : undefined
+        if (plan === undefined) break
+        return plan
+      }
       case 'application/openapi+json':
         return { kind: 'openapi', contentType: 'application/openapi+json; charset=utf-8' }
     }

@@ -5,6 +5,8 @@ export type Preferences = {
   count?: 'exact' | 'planned' | 'estimated'
   resolution?: 'merge-duplicates' | 'ignore-duplicates'
   missing?: 'default' | 'null'
+  /** How the transaction ends; only where that is allowed. */
+  tx?: 'commit' | 'rollback'
   handling?: 'strict' | 'lenient'
   maxAffected?: number
 }
@@ -14,12 +16,13 @@ const VALUES: Readonly<Record<string, readonly string[]>> = {
   count: ['exact', 'planned', 'estimated'],
   resolution: ['merge-duplicates', 'ignore-duplicates'],
   missing: ['default', 'null'],
+  tx: ['commit', 'rollback'],
   handling: ['strict', 'lenient'],
 }
 const NONE: Preferences = {}
 
-/** Reads `Prefer` (RFC 7240). @throws RestError PGRST122 when handling is strict and a preference is not known. */
-export function parsePreferences(header: string | undefined): Preferences {
+/** Reads `Prefer` (RFC 7240); `tx` is passed over unless it is allowed, as PostgREST does. @throws RestError PGRST122 when handling is strict and a preference is not known. */
+export function parsePreferences(header: string | undefined, allowsTx: boolean): Preferences {
   if (header === undefined) return NONE
   const found: Record<string, string | number> = {}
   const unknown: string[] = []
@@ -33,6 +36,7 @@ export function parsePreferences(header: string | undefined): Preferences {
     else if (Object.hasOwn(VALUES, name) && VALUES[name]?.includes(value) === true) found[name] ??= value
     else unknown.push(preference)
   }
+  if (!allowsTx) delete found.tx
   const preferences = found as Preferences
   if (preferences.handling === 'strict' && unknown.length > 0)
     throw new RestError(400, 'PGRST122', 'Invalid preferences given with handling=strict', {
@@ -44,10 +48,10 @@ export function parsePreferences(header: string | undefined): Preferences {
 /** `Preference-Applied`: those of `applied` that were asked for, in PostgREST's order. */
 export function appliedPreferences(
   preferences: Preferences,
-  applied: readonly ('resolution' | 'missing' | 'return' | 'count' | 'handling' | 'maxAffected')[],
+  applied: readonly ('resolution' | 'missing' | 'return' | 'count' | 'tx' | 'handling' | 'maxAffected')[],
 ): string | undefined {
   const parts: string[] = []
-  for (const name of ['resolution', 'missing', 'return', 'count', 'handling', 'maxAffected'] as const) {
+  for (const name of ['resolution', 'missing', 'return', 'count', 'tx', 'handling', 'maxAffected'] as const) {
     const value = preferences[name]
     if (value === undefined || !applied.includes(name)) continue
     if (name === 'maxAffected') {

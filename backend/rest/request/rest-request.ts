@@ -36,8 +36,11 @@ export type RestRequest = {
 
 const WRITES = new Set(['POST', 'PATCH', 'PUT'])
 
+/** What the operator lets requests ask for: `Accept: application/vnd.pgrst.plan`, `Prefer: tx=rollback`. Both are off by default. */
+export type RestExtras = { plans: boolean; txOverride: boolean }
+
 /** Parses everything that a request says. @throws RestError. */
-export function parseRequest(raw: RawRequest, parameters: RestRequest['parameters']): RestRequest {
+export function parseRequest(raw: RawRequest, parameters: RestRequest['parameters'], extras: RestExtras): RestRequest {
   const target = parsePath(raw.path)
   checkProfile(raw)
   const isRead = raw.method === 'GET' || raw.method === 'HEAD'
@@ -47,8 +50,8 @@ export function parseRequest(raw: RawRequest, parameters: RestRequest['parameter
     target,
     parameters,
     query,
-    preferences: parsePreferences(header(raw, 'prefer')),
-    accept: parseAccept(header(raw, 'accept')),
+    preferences: parsePreferences(header(raw, 'prefer'), extras.txOverride),
+    accept: parseAccept(header(raw, 'accept'), extras.plans),
     range: isRead ? parseRange(header(raw, 'range')) : undefined,
     payload:
       target.kind === 'relation' && WRITES.has(raw.method)

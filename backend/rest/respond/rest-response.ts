@@ -1,6 +1,7 @@
 import type { Outcome } from '../../postgres/statement.ts'
 import type { CallPlan } from '../plan/plan-call.ts'
 import type { RequestPlan } from '../plan/plan-request.ts'
+import type { PlanMediaType } from '../request/plan-media-type.ts'
 import { appliedPreferences } from '../request/preferences.ts'
 import { unsatisfiable } from '../request/range.ts'
 import type { RawRequest, RestRequest } from '../request/rest-request.ts'
@@ -30,7 +31,7 @@ export function respondToRead(
     'Content-Range': contentRange(offset, offset + pageTotal - 1, total),
     'Content-Location': contentLocation(raw, request),
   }
-  const applied = appliedPreferences(request.preferences, ['count', 'handling'])
+  const applied = appliedPreferences(request.preferences, ['count', 'tx', 'handling'])
   if (applied !== undefined) headers['Preference-Applied'] = applied
   return { status, headers, body: row[3] ?? '' }
 }
@@ -49,7 +50,7 @@ export function respondToCall(request: RestRequest, plan: CallPlan, outcome: Out
   const isVoid = plan.callable.returns.kind === 'void'
   const headers: Record<string, string> = { 'Content-Range': contentRange(offset, offset + pageTotal - 1, total) }
   if (!isVoid) headers['Content-Type'] = request.accept.contentType
-  const applied = appliedPreferences(request.preferences, ['count', 'handling'])
+  const applied = appliedPreferences(request.preferences, ['count', 'tx', 'handling'])
   if (applied !== undefined) headers['Preference-Applied'] = applied
   for (const [name, value] of responseHeaders(row[6] ?? null)) headers[name] = value
   return { status: row[5] == null ? (isVoid ? 204 : status) : responseStatus(row[5]), headers, body: row[3] ?? '' }
@@ -110,6 +111,7 @@ export function respondToMutation(
   const applied = appliedPreferences(preferences, [
     'return',
     'count',
+    'tx',
     'handling',
     'maxAffected',
     ...(plan.mutation.kind === 'delete' || plan.isPut ? [] : (['missing'] as const)),
@@ -118,6 +120,12 @@ export function respondToMutation(
   if (applied !== undefined) headers['Preference-Applied'] = applied
   const status = mutationStatus(request, plan, hasBody, row?.[4] == null ? undefined : Number(row[4]))
   return { status, headers, body: hasBody ? (row?.[3] ?? '') : '' }
+}
+
+/** The response to a request for a plan: what `explain` said. */
+export function respondWithPlan(accept: PlanMediaType, outcome: Outcome): RestResponse {
+  const lines = outcome.rows.map(([line]) => line ?? '')
+  return { status: 200, headers: { 'Content-Type': accept.contentType }, body: lines.join('\n') }
 }
 
 /** The response for a fault in PostgREST's terms. */

@@ -5,6 +5,8 @@ import type { SqlBuilder } from './sql-builder.ts'
 /** The body over the rows `r`. */
 export function renderBody(builder: SqlBuilder, accept: MediaType, read: ReadPlan): string {
   switch (accept.kind) {
+    case 'plan':
+      return renderBody(builder, accept.of, read)
     case 'object': {
       const rows = accept.stripNulls
         ? 'pg_catalog.json_strip_nulls(pg_catalog.json_agg(r.*))'

@@ -22,17 +22,19 @@ export type RenderedStatement = Statement & { slots: readonly { at: number; para
 export function renderRequest(
   schema: string,
   plan: RequestPlan,
-  accept: MediaType,
+  asked: MediaType,
   preferences: Preferences,
 ): RenderedStatement {
   const builder = new SqlBuilder(schema)
+  const accept = asked.kind === 'plan' ? asked.of : asked
   const text =
     plan.kind === 'read'
       ? readText(builder, plan, accept, preferences)
       : plan.kind === 'call'
         ? renderCall(builder, plan, accept, preferences)
         : mutationText(builder, plan, accept, preferences)
-  return { text, values: builder.values, slots: builder.slots }
+  const explain = asked.kind === 'plan' ? `explain (${[`format ${asked.format}`, ...asked.options].join(', ')}) ` : ''
+  return { text: explain + text, values: builder.values, slots: builder.slots }
 }
 
 /** Asks Postgres for its plan of the rows that `read` gives without its range. */
