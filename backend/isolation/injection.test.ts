@@ -159,9 +159,15 @@ test('no text of a request reaches SQL as SQL, in any position of the grammar', 
   expect((await backend.call(acme, '/rest/v1/todos?id=eq.1&select=id')).json).toHaveLength(1)
 }, 60_000)
 
+const ruled = (rule: string) => ({
+  name: 'probe',
+  columns: [{ name: 'a', type: 'text' }],
+  rls: { policy: 'custom', rules: { select: rule } },
+})
+
 test('no text of a schema change reaches SQL as SQL', async () => {
   await fc.assert(
-    fc.asyncProperty(payload(), fc.nat(8), async (p, position) => {
+    fc.asyncProperty(payload(), fc.nat(11), async (p, position) => {
       const bodies = [
         { name: p, columns: [] },
         { name: 'probe', columns: [{ name: p, type: 'text' }] },
@@ -172,6 +178,9 @@ test('no text of a schema change reaches SQL as SQL', async () => {
         { name: 'probe', columns: [{ name: 'a', type: 'bigint', references: p }] },
         { name: 'probe', columns: [{ name: 'a', type: 'text' }], primary_key: [p] },
         { name: 'probe', columns: [{ name: 'a', type: 'text' }], rls: { policy: 'owner', owner_column: p } },
+        ruled(p),
+        ruled(`a = '${p.replaceAll("'", "''")}'`),
+        ruled(`"${p.replaceAll('"', '""')}" = claims.sub`),
       ]
       const made = await backend.call(acme, '/schema/v1/collections', { body: bodies[position] })
       expect({ p, position, status: [201, 400, 409].includes(made.status) }).toEqual({ p, position, status: true })

@@ -2,7 +2,13 @@ import { TENANT_COLUMN } from '../catalogue/catalogue.ts'
 import { quoteIdentifier } from '../postgres/quote.ts'
 import type { AlterCollection, ColumnInput, CreateCollection } from './collection.ts'
 import { parseDefault } from './default-expression.ts'
-import { renderRowSecurity } from './policies.ts'
+import {
+  type PolicyTable,
+  type RowRules,
+  renderPolicyChange,
+  renderRowSecurity,
+  renderRuleRenames,
+} from './policies.ts'
 
 const IDENTITY_TYPES: ReadonlySet<string> = new Set(['bigint', 'integer', 'smallint'])
 
@@ -26,25 +32,50 @@ export function renderCreate(schema: string, collection: CreateCollection): read
   const owner = collection.rls.owner_column ?? undefined
   const statements = [
     `create table ${table} (${parts.join(', ')})`,
-    ...renderRowSecurity(table, { policy: collection.rls.policy, ownerColumn: owner }),
+    ...renderRowSecurity(
+      { text: table, name: collection.name },
+      { policy: collection.rls.policy, ownerColumn: owner, rules: collection.rls.rules },
+    ),
     ...columns.filter((column) => needsIndex(column)).map((column) => renderIndex(table, column.name)),
   ]
-  if (owner !== undefined) statements.push(`create index on ${table} ((${quoteIdentifier(owner)}::text))`)
+  if (owner !== undefined) statements.push(renderOwnerIndex(table, owner))
   return statements
 }
 
-/** The statements of a change; renames come first, then what is dropped, then what is added. */
-export function renderAlter(schema: string, name: string, change: AlterCollection): readonly string[] {
+/**
+ * The statements of a change; renames come first, then what is dropped, then what is added, then the policy.
+ * @param rules those of the policy of now.
+ */
+export function renderAlter(schema: string, name: string, change: AlterCollection, rules: RowRules): readonly string[] {
   const table = `${quoteIdentifier(schema)}.${quoteIdentifier(name)}`
+  const place: PolicyTable = { text: table, name }
   const added = change.add ?? []
+  const renames = new Map((change.rename ?? []).map(({ from, to }) => [from, to]))
   return [
+    // A rule that a dropped column would hold up is gone first, when there is another.
+    ...(change.rls === undefined
+      ? []
+      : renderPolicyChange(place, { policy: 'none', ownerColumn: undefined, rules: {} })),
     ...(change.rename ?? []).map(
       ({ from, to }) => `alter table ${table} rename column ${quoteIdentifier(from)} to ${quoteIdentifier(to)}`,
     ),
     ...(change.drop ?? []).map((column) => `alter table ${table} drop column ${quoteIdentifier(column)}`),
     ...added.map((column) => `alter table ${table} add column ${renderColumn(schema, column, false)}`),
     ...added.filter((column) => needsIndex(column)).map((column) => renderIndex(table, column.name)),
+    ...(change.rls === undefined
+      ? renderRuleRenames(place, rules, (column) => renames.get(column) ?? column)
+      : renderPolicyChange(place, {
+          policy: change.rls.policy,
+          ownerColumn: change.rls.owner_column ?? undefined,
+          rules: change.rls.rules,
+        })),
+    ...(change.rls?.owner_column == null ? [] : [renderOwnerIndex(table, change.rls.owner_column)]),
   ]
+}
+
+/** What a row's owner is compared with is the text of its column. */
+function renderOwnerIndex(table: string, owner: string): string {
+  return `create index on ${table} ((${quoteIdentifier(owner)}::text))`
 }
 
 export function renderDrop(schema: string, name: string): readonly string[] {

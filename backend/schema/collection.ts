@@ -1,7 +1,8 @@
 import { z } from 'zod'
 import { TENANT_COLUMN } from '../catalogue/catalogue.ts'
 import { parseColumnType } from './column-types.ts'
-import { POLICIES } from './policies.ts'
+import { POLICIES, type RuledCommand } from './policies.ts'
+import { columnsOf, parseRowRule, type RowRule, RowRuleError } from './row-rule.ts'
 
 /** Postgres cuts identifiers at 63 bytes; we refuse instead. */
 const MAX_IDENTIFIER_BYTES = 63
@@ -54,15 +55,39 @@ const columnSchema = z.strictObject({
 })
 export type ColumnInput = z.output<typeof columnSchema>
 
+const rowRule = z.string().transform((text, context): RowRule => {
+  try {
+    return parseRowRule(text)
+  } catch (fault) {
+    if (!(fault instanceof RowRuleError)) throw fault
+    context.addIssue({ code: 'custom', message: fault.message })
+    return z.NEVER
+  }
+})
+
 const rowSecuritySchema = z
-  .strictObject({ policy: z.enum(POLICIES), owner_column: columnName.nullish() })
+  .strictObject({
+    policy: z.enum(POLICIES),
+    owner_column: columnName.nullish(),
+    rules: z.strictObject({ select: rowRule, insert: rowRule, update: rowRule, delete: rowRule }).partial().default({}),
+  })
   .refine((rls) => rls.policy !== 'owner' || rls.owner_column != null, {
     path: ['owner_column'],
     message: 'is required by the policy owner',
   })
-  .refine((rls) => rls.policy !== 'none' || rls.owner_column == null, {
+  .refine((rls) => (rls.policy !== 'none' && rls.policy !== 'custom') || rls.owner_column == null, {
     path: ['owner_column'],
-    message: 'means nothing under the policy none',
+    message: 'means nothing under this policy',
+  })
+  .refine((rls) => (rls.policy === 'custom') === Object.keys(rls.rules).length > 0, {
+    path: ['rules'],
+    message: 'are required by the policy custom, and mean nothing under another',
+  })
+  .superRefine(({ rules }, context) => {
+    for (const [command, rule] of Object.entries(rules))
+      for (const name of rule === undefined ? [] : columnsOf(rule))
+        if (!columnName.safeParse(name).success)
+          context.addIssue({ code: 'custom', path: ['rules', command], message: `names "${name}", which is no column` })
   })
 
 export const createCollectionSchema = z
@@ -70,7 +95,7 @@ export const createCollectionSchema = z
     name: collectionName,
     columns: z.array(columnSchema).max(MAX_COLUMNS).default([]),
     primary_key: z.array(columnName).max(32).nullish(),
-    rls: rowSecuritySchema.default({ policy: 'none' }),
+    rls: rowSecuritySchema.default({ policy: 'none', rules: {} }),
   })
   .superRefine((collection, context) => {
     const names = collection.columns.map((column) => column.name)
@@ -100,10 +125,12 @@ export const alterCollectionSchema = z
     add: oneOrMany(columnSchema).optional(),
     drop: oneOrMany(columnName).optional(),
     rename: renames.optional(),
+    /** Another policy in place of the one of now. */
+    rls: rowSecuritySchema.optional(),
   })
   .refine(
     (change) => Object.values(change).some((value) => value !== undefined),
-    'must say what to add, drop or rename',
+    'must say what to add, drop or rename, or the policy',
   )
 export type AlterCollection = z.output<typeof alterCollectionSchema>
 
@@ -119,5 +146,5 @@ export type Collection = {
     references: string | null
   }[]
   primary_key: string[]
-  rls: { policy: string | null; owner_column: string | null }
+  rls: { policy: string | null; owner_column: string | null; rules?: Partial<Record<RuledCommand, string>> }
 }

@@ -7,7 +7,8 @@ import type { Server } from '../postgres/servers.ts'
 import type { Statement } from '../postgres/statement.ts'
 import type { AlterCollection, Collection, CreateCollection } from './collection.ts'
 import { renderAlter, renderCreate, renderDrop } from './collection-sql.ts'
-import { readPolicy } from './policies.ts'
+import { type RowRules, type RuledCommand, readPolicy, readRules } from './policies.ts'
+import { parseRowRule } from './row-rule.ts'
 
 /** How long a change waits for a table that is in use before it gives up, so that it never blocks the tenant's requests. */
 const LOCK_TIMEOUT = '3s'
@@ -18,7 +19,7 @@ const BEGIN_CHANGE = `select set_config('app.tenant_id', $1, true), set_config('
 const POLICIES_OF = `
 select coalesce(json_object_agg(name, json_build_object('policies', policies, 'columns', columns)), '{}')::text
 from (
-  select c.relname as name, array_agg(distinct p.polname) as policies,
+  select c.relname as name, json_object_agg(p.polname, obj_description(p.oid, 'pg_policy')) as policies,
     (select coalesce(array_agg(distinct a.attname), '{}') from pg_policy p2
       join pg_depend d on d.classid = 'pg_policy'::regclass and d.objid = p2.oid
         and d.refclassid = 'pg_class'::regclass and d.refobjid = c.oid and d.refobjsubid > 0
@@ -30,7 +31,8 @@ from (
   group by c.oid, c.relname
 ) t`
 
-type PolicyFacts = Readonly<Record<string, { policies: string[]; columns: string[] }>>
+/** By table: its policies with their comments, and the columns that they rest on. */
+type PolicyFacts = Readonly<Record<string, { policies: Record<string, string | null>; columns: string[] }>>
 
 /** The collections of one tenant: read from the live catalogue, changed in one transaction each as the schema's owner. */
 export class Collections {
@@ -66,8 +68,8 @@ export class Collections {
   }
 
   async alter(name: string, change: AlterCollection): Promise<Collection> {
-    await this.get(name)
-    await this.#change(name, renderAlter(this.#principal.schema, name, change))
+    const { rls } = await this.get(name)
+    await this.#change(name, renderAlter(this.#principal.schema, name, change, parseRules(rls.rules ?? {})))
     return this.get(name)
   }
 
@@ -125,8 +127,18 @@ function describe(catalogue: Catalogue, relation: Relation, facts: PolicyFacts):
       references: reference(column.name),
     })),
     primary_key: [...relation.primaryKey],
-    rls: { policy: readPolicy(fact?.policies ?? []) ?? null, owner_column: fact?.columns[0] ?? null },
+    rls: describeRowSecurity(fact),
   }
+}
+
+function describeRowSecurity(fact: PolicyFacts[string] | undefined): Collection['rls'] {
+  const policy = readPolicy(Object.keys(fact?.policies ?? {})) ?? null
+  if (policy === 'custom') return { policy, owner_column: null, rules: readRules(fact?.policies ?? {}) }
+  return { policy, owner_column: fact?.columns[0] ?? null }
+}
+
+function parseRules(texts: Readonly<Partial<Record<RuledCommand, string>>>): RowRules {
+  return Object.fromEntries(Object.entries(texts).map(([command, text]) => [command, parseRowRule(text)]))
 }
 
 function notFound(name: string): Problem {
@@ -142,7 +154,7 @@ function asChangeProblem(fault: pg.DatabaseError, name: string, schema: string):
     case '42701':
       return new Problem(409, 'column_exists', { detail })
     case '2BP01':
-      return new Problem(409, 'collection_in_use', { detail: 'Another collection refers to it.' })
+      return new Problem(409, 'collection_in_use', { detail: 'Another collection or a rule of a policy refers to it.' })
     case '55P03':
     case '57014':
       return new Problem(503, 'schema_busy', {

@@ -187,3 +187,80 @@ test('policies decide what anon and authenticated may do; the service role may a
   await one.call(acme, '/rest/v1/notes_public_read', { ...as('authenticated', ann), method: 'DELETE' })
   expect(await rows('public_read', as('anon'))).toBe(1)
 })
+
+test('a custom policy lets each command do what its rule says, for columns and claims, and service_role all', async () => {
+  const made = await one.call(acme, '/schema/v1/collections', {
+    body: {
+      name: 'notes',
+      columns: [
+        { name: 'author', type: 'text' },
+        { name: 'team', type: 'uuid' },
+        { name: 'state', type: 'text', default: "'draft'" },
+        { name: 'until', type: 'timestamptz' },
+      ],
+      rls: {
+        policy: 'custom',
+        rules: {
+          select:
+            "state = 'public' and (until is null or until > now()) or author = auth.uid() or team in claims.teams",
+          insert: "author = auth.uid() and state in ('draft', 'public')",
+          update: 'author = auth.uid()',
+        },
+      },
+    },
+  })
+  expect([made.status, made.text]).toEqual([201, expect.any(String)])
+  const team = '01890a5d-ac96-774b-bcce-b302099a8057'
+  const ann = { role: 'authenticated', claims: { sub: 'ann' } } as const
+  const bob = { role: 'authenticated', claims: { sub: 'bob', teams: [team] } } as const
+  const write = (body: object, who: object) => one.call(acme, '/rest/v1/notes', { body, ...who })
+  expect((await write({ author: 'ann', state: 'public' }, ann)).status).toBe(201)
+  expect((await write({ author: 'ann', state: 'draft', team }, ann)).status).toBe(201)
+  expect((await write({ author: 'ann' }, bob)).status).toBe(403)
+  expect((await write({ author: 'ann', state: 'published' }, ann)).status).toBe(403)
+  expect((await write({ author: 'ann', state: 'public' }, { role: 'anon' })).status).toBe(401)
+  expect((await write({ author: 'eve', state: 'public', until: '2020-01-01' }, {})).status).toBe(201)
+  const seenBy = async (who: object) => {
+    const answer = await one.call(acme, '/rest/v1/notes?select=id&order=id', who)
+    return (answer.json as { id: number }[]).map(({ id }) => id)
+  }
+  const all = await seenBy({})
+  expect([(await seenBy({ role: 'anon' })).length, (await seenBy(ann)).length, (await seenBy(bob)).length]).toEqual([
+    1, 2, 2,
+  ])
+  expect(all).toHaveLength(3)
+  const removed = await one.call(acme, '/rest/v1/notes?id=gt.0', { method: 'DELETE', ...ann })
+  expect([removed.status, (await seenBy({})).length]).toEqual([204, 3])
+  const changed = { method: 'PATCH', body: { rename: { author: 'written by' } } } as const
+  expect((await one.call(acme, '/schema/v1/collections/notes', { ...changed })).status).toBe(400)
+  await one.call(acme, '/schema/v1/collections/notes', { method: 'PATCH', body: { rename: { author: 'writer' } } })
+  expect((await one.call(acme, '/schema/v1/collections/notes')).json).toMatchObject({
+    rls: { policy: 'custom', rules: { update: 'writer = claims.sub' } },
+  })
+  expect(await seenBy(ann)).toHaveLength(2)
+  const dropped = await one.call(acme, '/schema/v1/collections/notes', { method: 'PATCH', body: { drop: ['writer'] } })
+  expect([dropped.status, code(dropped)]).toEqual([409, 'collection_in_use'])
+  const opened = await one.call(acme, '/schema/v1/collections/notes', {
+    method: 'PATCH',
+    body: { drop: ['writer'], rls: { policy: 'public_read' } },
+  })
+  expect([opened.status, opened.json]).toMatchObject([200, { rls: { policy: 'public_read' } }])
+  expect(await seenBy({ role: 'anon' })).toHaveLength(3)
+})
+
+test('a rule that is none is refused with its place', async () => {
+  const rules = { select: 'pg_sleep(1)', insert: 'tenant_id = 1', update: 'nope = 1' }
+  const refused = (body: object) => one.call(acme, '/schema/v1/collections', { body: { name: 'ruled', ...body } })
+  const answer = await refused({ rls: { policy: 'custom', rules } })
+  expect([answer.status, answer.json]).toMatchObject([
+    400,
+    { errors: [{ path: 'rls.rules.select', message: 'needs "and", "or" or the end at character 9' }] },
+  ])
+  const hidden = await refused({ rls: { policy: 'custom', rules: { insert: rules.insert } } })
+  expect([hidden.status, hidden.json]).toMatchObject([400, { errors: [{ path: 'rls.rules.insert' }] }])
+  const unknown = await refused({ rls: { policy: 'custom', rules: { update: rules.update } } })
+  expect([unknown.status, code(unknown)]).toEqual([400, 'schema_change_refused'])
+  const none = await refused({ rls: { policy: 'custom' } })
+  expect([none.status, none.json]).toMatchObject([400, { errors: [{ path: 'rls.rules' }] }])
+  expect((await one.call(acme, '/schema/v1/collections/ruled')).status).toBe(404)
+})
