@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { OWN_TABLE_PREFIXES } from '../../tenancy/own-tables.ts'
 import type { Statement } from '../postgres/statement.ts'
 import { type CallableFunction, type Catalogue, type Column, type Relation, TENANT_COLUMN } from './catalogue.ts'
 import { deriveViewKeys, readColumnOrigins, type StoredRelation } from './view-keys.ts'
@@ -13,8 +14,8 @@ rel as (
   select c.oid, c.relname, c.relkind, pg_relation_is_updatable(c.oid, true) as events
   from pg_class c join ns on ns.oid = c.relnamespace
   where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
-    -- The storage API keeps its own books beside the tenant's tables.
-    and not starts_with(c.relname, '_storage_')
+    -- Our own books beside the tenant's tables.
+    and not c.relname::text ^@ any (array[${OWN_TABLE_PREFIXES.map((prefix) => `'${prefix}'`).join(', ')}])
 ),
 names as (
   select conrelid, conname, contype, confrelid,

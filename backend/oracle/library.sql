@@ -28,7 +28,7 @@ create materialized view pages_of as select author_id, sum(pages) as pages from 
 create view "odd view" as select "Column A", "b,c" as "b}c", "d""e" as "{TARGETENTRY :resno 9" from "odd name";
 create function initial(authors) returns text language sql immutable as 'select left($1.name, 1)';
 create function facts(authors) returns jsonb language sql immutable as 'select jsonb_build_object(''length'', length($1.name))';
-create function works(authors) returns setof books language sql stable as 'select * from books where author_id = $1.id';
+create function works(authors) returns setof books language sql stable as 'select * from books where author_id = $1.id order by id';
 create function checked_by(books) returns setof authors rows 1 language sql stable as 'select * from authors where id = $1.editor_id';
 create function genres(authors) returns setof genres language sql stable as 'select * from genres where id <= $1.id';
 create function touch(authors) returns int language sql volatile as 'update authors set rating = 1 where id = $1.id returning 1';

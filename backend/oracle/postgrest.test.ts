@@ -183,6 +183,8 @@ test('generated reads get the answers that PostgREST 12.0.2 gives', async () => 
       if (b.code === '42712' || b.code === '42702') return
       // (So do two equal embeds: the second one's aggregate is then of the first one's join.)
       if (b.code === '42803' && String(b.message).startsWith('aggregate functions are not allowed in FROM')) return
+      // (An embed of many beside an aggregate is grouped by, which 12.0.2 tries with json, for which there is no equality.)
+      if (b.code === '42883' && String(b.message).includes('equality operator for type json')) return
       // Groups come in whatever order Postgres hashed them.
       if (/(?:count|sum|max)\(\)/.test(decodeURIComponent(search))) {
         if (/(?:^|&)(?:limit|offset)=/.test(search)) return

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { isOwnTable } from '../../tenancy/own-tables.ts'
 import { TENANT_COLUMN } from '../catalogue/catalogue.ts'
 import { parseColumnType } from './column-types.ts'
 import { POLICIES, type RuledCommand } from './policies.ts'
@@ -20,11 +21,8 @@ const identifier = z
 /** A column's name; the tenant column is ours. */
 const columnName = identifier.refine((name) => name.toLowerCase() !== TENANT_COLUMN, 'is reserved')
 
-/** A collection's name; `rpc` is where functions are called, `_storage_…` are the storage API's own tables. */
-export const collectionName = identifier.refine(
-  (name) => name !== 'rpc' && !name.startsWith('_storage_'),
-  'is reserved',
-)
+/** A collection's name; `rpc` is where functions are called. */
+export const collectionName = identifier.refine((name) => name !== 'rpc' && !isOwnTable(name), 'is reserved')
 
 const columnType = z
   .string()

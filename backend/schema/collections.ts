@@ -6,14 +6,23 @@ import { contextStatement, type Principal } from '../postgres/principal.ts'
 import type { Server } from '../postgres/servers.ts'
 import type { Statement } from '../postgres/statement.ts'
 import type { AlterCollection, Collection, CreateCollection } from './collection.ts'
-import { renderAlter, renderCreate, renderDrop } from './collection-sql.ts'
-import { type RowRules, type RuledCommand, readPolicy, readRules } from './policies.ts'
+import { renderAlter, renderCreate, renderDrop, renderRefusalOfRows } from './collection-sql.ts'
+import { type RowRules, readPolicy, readRules } from './policies.ts'
 import { parseRowRule } from './row-rule.ts'
+import { planUndo, type Undoing } from './undo.ts'
+import {
+  AS_SCHEMA_API,
+  listVersionsStatement,
+  type NewVersion,
+  recordVersionStatements,
+  type SchemaVersion,
+  versionTableStatements,
+} from './versions.ts'
 
 /** How long a change waits for a table that is in use before it gives up, so that it never blocks the tenant's requests. */
 const LOCK_TIMEOUT = '3s'
 
-const BEGIN_CHANGE = `select set_config('app.tenant_id', $1, true), set_config('lock_timeout', '${LOCK_TIMEOUT}', true)`
+const BEGIN_CHANGE = `select set_config('app.tenant_id', $1, true), set_config('app.role', 'service_role', true), set_config('lock_timeout', '${LOCK_TIMEOUT}', true)`
 
 /** Policies of each table, and the columns that they rest on. */
 const POLICIES_OF = `
@@ -62,20 +71,71 @@ export class Collections {
   }
 
   /** @throws Problem 409 `collection_exists`, 400 `schema_change_refused`, 503 `schema_busy`. */
-  async create(collection: CreateCollection): Promise<Collection> {
-    await this.#change(collection.name, renderCreate(this.#principal.schema, collection))
-    return this.get(collection.name)
+  async create(collection: CreateCollection, request: unknown): Promise<Collection> {
+    const { name } = collection
+    await this.#change(renderCreate(this.#schema, collection), { collection: name, action: 'create', change: request })
+    return this.get(name)
   }
 
-  async alter(name: string, change: AlterCollection): Promise<Collection> {
-    const { rls } = await this.get(name)
-    await this.#change(name, renderAlter(this.#principal.schema, name, change, parseRules(rls.rules ?? {})))
+  async alter(name: string, change: AlterCollection, request: unknown): Promise<Collection> {
+    const before = await this.get(name)
+    const texts = renderAlter(this.#schema, name, change, rulesOf(before))
+    await this.#change(texts, { collection: name, action: 'alter', change: request, before })
     return this.get(name)
   }
 
   async drop(name: string): Promise<void> {
-    await this.get(name)
-    await this.#change(name, renderDrop(this.#principal.schema, name))
+    const before = await this.get(name)
+    await this.#change(renderDrop(this.#schema, name), { collection: name, action: 'drop', before })
+  }
+
+  /** The changes of all collections or one, the newest first; @param before a version. */
+  async listVersions(page: {
+    collection?: string | undefined
+    before?: number | undefined
+    limit: number
+  }): Promise<readonly SchemaVersion[]> {
+    const statements = [contextStatement(this.#principal), AS_SCHEMA_API, listVersionsStatement(this.#schema, page)]
+    try {
+      const outcome = await this.#server.requests.run(this.#principal.tenantId, statements)
+      return JSON.parse(outcome.rows[0]?.[0] ?? '[]') as SchemaVersion[]
+    } catch (fault) {
+      if (hasNoVersions(fault)) return []
+      throw fault
+    }
+  }
+
+  /**
+   * Takes the latest change of a collection back that has not been.
+   * @returns the collection as it is then; `null` when it was made by that change.
+   * @throws Problem 404 `version_not_found`, 409 `version_not_latest`, `version_not_undoable`, `collection_not_empty`, and what a
+   * change can meet.
+   */
+  async undo(number: number): Promise<Collection | null> {
+    const [version] = await this.listVersions({ before: number + 1, limit: 1 })
+    if (version?.version !== number)
+      throw new Problem(404, 'version_not_found', { detail: 'There is no such version.' })
+    const { collection } = version
+    const undoing = planUndo(version)
+    const later = await this.listVersions({ collection, limit: 1_000 })
+    const latest = later.find((one) => one.action !== 'undo' && one.undone_by === null)
+    if (latest?.version !== number)
+      throw new Problem(409, 'version_not_latest', {
+        detail: `The latest change of "${collection}" that is not undone is ${latest?.version ?? 'none'}.`,
+      })
+    await this.#change(await this.#renderUndo(collection, undoing), { collection, action: 'undo', undoes: number })
+    return undoing.kind === 'drop' ? null : this.get(collection)
+  }
+
+  async #renderUndo(name: string, undoing: Undoing): Promise<readonly string[]> {
+    if (undoing.kind === 'create') return renderCreate(this.#schema, undoing.collection)
+    if (undoing.kind === 'drop') return [renderRefusalOfRows(this.#schema, name), ...renderDrop(this.#schema, name)]
+    const rules = rulesOf(await this.get(name))
+    return undoing.steps.flatMap((step) => renderAlter(this.#schema, name, step, rules))
+  }
+
+  get #schema(): string {
+    return this.#principal.schema
   }
 
   #catalogue(): Promise<Catalogue> {
@@ -90,16 +150,26 @@ export class Collections {
     return JSON.parse(outcome.rows[0]?.[0] ?? '{}') as PolicyFacts
   }
 
-  async #change(name: string, texts: readonly string[]): Promise<void> {
+  /** Makes a change and its version in one transaction; the tenant's first change makes the table of versions first. */
+  async #change(texts: readonly string[], version: NewVersion): Promise<void> {
     const { schema, tenantId } = this.#principal
-    const statements: Statement[] = [
-      { text: BEGIN_CHANGE, values: [tenantId] },
+    const begin: Statement = { text: BEGIN_CHANGE, values: [tenantId] }
+    const statements = [
+      begin,
+      AS_SCHEMA_API,
       ...texts.map((text) => ({ text, values: [] })),
+      ...recordVersionStatements(schema, version),
     ]
     try {
-      await this.#server.ddl.run(tenantId, statements)
+      await this.#server.ddl.run(tenantId, statements).catch(async (fault) => {
+        if (!hasNoVersions(fault)) throw fault
+        await this.#server.ddl.run(tenantId, [begin, ...versionTableStatements(schema)]).catch((refusal) => {
+          if (!(refusal instanceof pg.DatabaseError && MADE_BY_ANOTHER.has(refusal.code ?? ''))) throw refusal
+        })
+        await this.#server.ddl.run(tenantId, statements)
+      })
     } catch (fault) {
-      throw fault instanceof pg.DatabaseError ? asChangeProblem(fault, name, schema) : fault
+      throw fault instanceof pg.DatabaseError ? asChangeProblem(fault, version.collection, schema) : fault
     } finally {
       this.#catalogues.drop(this.#server.name, schema)
     }
@@ -137,9 +207,17 @@ function describeRowSecurity(fact: PolicyFacts[string] | undefined): Collection[
   return { policy, owner_column: fact?.columns[0] ?? null }
 }
 
-function parseRules(texts: Readonly<Partial<Record<RuledCommand, string>>>): RowRules {
-  return Object.fromEntries(Object.entries(texts).map(([command, text]) => [command, parseRowRule(text)]))
+function rulesOf({ rls }: Collection): RowRules {
+  return Object.fromEntries(Object.entries(rls.rules ?? {}).map(([command, text]) => [command, parseRowRule(text)]))
 }
+
+/** The tenant has had no change yet (or another of its tables is missing, which a second try tells). */
+function hasNoVersions(fault: unknown): boolean {
+  return fault instanceof pg.DatabaseError && fault.code === '42P01'
+}
+
+/** SQLSTATEs of making what is there: two first changes at once. */
+const MADE_BY_ANOTHER: ReadonlySet<string> = new Set(['23505', '42P07', '42710', 'XX000'])
 
 function notFound(name: string): Problem {
   return new Problem(404, 'collection_not_found', { detail: `There is no collection "${name}".` })
@@ -151,6 +229,10 @@ function asChangeProblem(fault: pg.DatabaseError, name: string, schema: string):
   switch (fault.code) {
     case '42P07':
       return new Problem(409, 'collection_exists', { detail: `A collection "${name}" exists already.` })
+    case '22012':
+      return new Problem(409, 'collection_not_empty', {
+        detail: 'To undo this would delete the rows of the collection. Delete the collection to do so.',
+      })
     case '42701':
       return new Problem(409, 'column_exists', { detail })
     case '2BP01':

@@ -17,7 +17,7 @@ const FUNCTIONS: Readonly<Record<string, string>> = {
 }
 
 /** `'text'`, optionally cast: what SQL writers expect a quoted default to be. */
-const QUOTED = /^'((?:[^']|'')*)'(?:::[a-z0-9 ]+(?:\[\])?)?$/i
+const QUOTED = /^'((?:[^']|'')*)'(?:::[a-z0-9 ]+(?:\(\d+(?:, ?\d+)?\))?(?:\[\])?)?$/i
 /** On these, `true` and `null` are text like any other. */
 const IS_TEXT = /^(?:text|varchar|char)/
 const WORD = /^(?:true|false|null)$/i
@@ -42,6 +42,11 @@ export function parseDefault(value: unknown, type: string): string {
   const quoted = QUOTED.exec(text)
   if (quoted !== null) return literal((quoted[1] ?? '').replaceAll("''", "'"), type)
   return literal(String(value), type)
+}
+
+/** Whether a default as Postgres shows it is one that `parseDefault` reads as it is meant. */
+export function isKnownDefault(text: string): boolean {
+  return Object.hasOwn(FUNCTIONS, text.toLowerCase()) || WORD.test(text) || NUMBER.test(text) || QUOTED.test(text)
 }
 
 function literal(text: string, type: string): string {

@@ -264,3 +264,61 @@ test('a rule that is none is refused with its place', async () => {
   expect([none.status, none.json]).toMatchObject([400, { errors: [{ path: 'rls.rules' }] }])
   expect((await one.call(acme, '/schema/v1/collections/ruled')).status).toBe(404)
 })
+
+test('versions list what was changed, and the latest change of a collection can be undone, one after the other', async () => {
+  const beta = await database.addTenant('beta')
+  const call = (path: string, options: object = {}) => one.call(beta, `/schema/v1${path}`, options)
+  expect((await call('/versions')).json).toEqual({ data: [], next_cursor: null })
+  const first = await call('/collections', {
+    body: {
+      name: 'tasks',
+      columns: [
+        { name: 'title', type: 'varchar(80)', nullable: false, default: "it's" },
+        { name: 'made', type: 'timestamptz', default: 'now()' },
+        { name: 'owner', type: 'text', default: 'auth.uid()' },
+        { name: 'code', type: 'uuid', unique: true },
+      ],
+      rls: { policy: 'owner', owner_column: 'owner' },
+    },
+  })
+  expect(first.status).toBe(201)
+  const patch = (body: object) => call('/collections/tasks', { method: 'PATCH', body })
+  const second = await patch({ rename: { title: 'name' }, drop: ['code'], add: { name: 'title', type: 'integer' } })
+  const third = await patch({ rls: { policy: 'custom', rules: { select: "name = 'open'" } } })
+  expect([second.status, third.status]).toEqual([200, 200])
+  expect((await call('/collections/tasks', { method: 'DELETE' })).status).toBe(204)
+  const list = (await call('/versions?collection=tasks&limit=3')).json as { data: object[]; next_cursor: string }
+  expect(list).toMatchObject({
+    data: [
+      { version: 4, action: 'drop', change: null, undone_by: null },
+      { version: 3, action: 'alter', change: { rls: { policy: 'custom' } } },
+      { version: 2, action: 'alter', before: first.json },
+    ],
+    next_cursor: '2',
+  })
+  expect((await call('/versions?cursor=2')).json).toMatchObject({ data: [{ version: 1, action: 'create' }] })
+  const undo = (version: number | string) => call(`/versions/${version}/undo`, { method: 'POST' })
+  const early = await undo(3)
+  expect([early.status, code(early)]).toEqual([409, 'version_not_latest'])
+  expect((await undo(4)).json).toEqual({ collection: third.json })
+  expect((await undo(3)).json).toEqual({ collection: second.json })
+  const byName = (answer: Answer) => {
+    const { collection = answer.json } = answer.json as { collection?: { columns: { name: string }[] } }
+    const { columns, ...rest } = collection as { columns: { name: string }[] }
+    return { ...rest, columns: columns.toSorted((a, b) => a.name.localeCompare(b.name)) }
+  }
+  expect(byName(await undo(2))).toEqual(byName(first))
+  const twice = await undo(2)
+  expect([twice.status, code(twice)]).toEqual([409, 'version_not_latest'])
+  await one.call(beta, '/rest/v1/tasks', { body: { name: 'kept' } })
+  await one.call(beta, '/rest/v1/tasks', { body: { title: 'kept' } })
+  const full = await undo(1)
+  expect([full.status, code(full)]).toEqual([409, 'collection_not_empty'])
+  await one.call(beta, '/rest/v1/tasks?id=gt.0', { method: 'DELETE' })
+  expect((await undo(1)).json).toEqual({ collection: null })
+  expect((await call('/collections/tasks')).status).toBe(404)
+  expect([(await undo(99)).status, (await undo('x')).status]).toEqual([404, 404])
+  expect((await one.call(beta, '/rest/v1/_schema_versions')).status).toBe(404)
+  expect((await call('/versions?collection=tasks')).json).toMatchObject({ data: { length: 8 } })
+  expect((await one.call(beta, '/schema/v1/versions', { role: 'anon' })).status).toBe(403)
+})

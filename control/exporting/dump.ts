@@ -1,5 +1,6 @@
 import pg from 'pg'
 import { to as copyTo } from 'pg-copy-streams'
+import { isOwnTable } from '../../tenancy/own-tables.ts'
 import { SAME_TEXT } from '../moving/copy-schema.ts'
 import { describeSchema, readSequences, type SchemaPart } from '../schema-objects/read-schema.ts'
 import type { Queryable } from '../stores/change.ts'
@@ -27,7 +28,7 @@ export const LAST_LINE = '-- The dump is complete.\n'
 /**
  * A tenant's schema as SQL that `psql -f` runs in a plain Postgres of the same or a later version, in one transaction: its own
  * tables with rows, sequences, keys, indexes, views, functions and triggers, in a schema called `name`. Left out is what is
- * ours: the column `tenant_id`, policies, rights and the tables behind `/storage/v1`.
+ * ours: the column `tenant_id`, policies, rights and the tables behind `/storage/v1` and `/schema/v1`.
  *
  * Everything is of one moment. It is made while it is read: nothing of it lies in memory or on a disk of ours.
  * @param source an administrator's connection, used for nothing else meanwhile; it is left within a transaction.
@@ -41,7 +42,6 @@ export async function* dumpSchema(
   await source.query('begin isolation level repeatable read read only')
   const description = await describeSchema(source, schema)
   const hidden = await listOwnColumns(source, schema)
-  const isOurs = (table: string) => table.startsWith('_storage_')
   const statements = (parts: readonly SchemaPart[]) =>
     parts
       .filter((part) => !OURS.has(part.kind) && !part.sql.startsWith('comment on policy '))
@@ -55,7 +55,7 @@ export async function* dumpSchema(
       yield `alter table ${schema}.${pg.escapeIdentifier(table)} alter column tenant_id drop not null;\n`
   for (const table of description.tables) {
     const columns = table.columns.filter((column) => !hidden.has(`${table.name}.${column}`))
-    if (isOurs(table.name) || columns.length === 0) continue
+    if (isOwnTable(table.name) || columns.length === 0) continue
     const target = `${schema}.${pg.escapeIdentifier(table.name)} (${columns.map(pg.escapeIdentifier).join(', ')})`
     yield `\ncopy ${target} from stdin;\n`
     const rows = source.query(copyTo(`copy ${target} to stdout`))
@@ -67,7 +67,7 @@ export async function* dumpSchema(
   yield* statements(description.afterRows)
   for (const { name: table } of description.tables) {
     const qualified = `${schema}.${pg.escapeIdentifier(table)}`
-    if (isOurs(table)) yield `drop table ${qualified} cascade;\n`
+    if (isOwnTable(table)) yield `drop table ${qualified} cascade;\n`
     else if (hidden.has(`${table}.tenant_id`)) yield `alter table ${qualified} drop column tenant_id;\n`
   }
   yield `alter schema ${schema} rename to ${pg.escapeIdentifier(name)};\ncommit;\n${LAST_LINE}`

@@ -114,7 +114,9 @@ function parseOne(cursor: Cursor, value: () => string): Operation {
 }
 
 function parseSearchConfig(cursor: Cursor): string {
-  const config = cursor.takeUntil(')')
+  // Letters, digits and `_`, as PostgREST has it; a number or `-` would be an object's id to Postgres, not a name.
+  const config = cursor.takeWhile(/[\p{L}\p{N}_]/u)
+  if (!/\D/.test(config)) cursor.fail('the name of a text search configuration')
   cursor.expect(')')
   return config
 }
