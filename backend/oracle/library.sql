@@ -22,7 +22,7 @@ create table kinds (
 create view old_books as select id, title, author_id, pages from books where published < '2000-01-01';
 create view few_books as select pages, title as name, id as no, author_id as writer from old_books where pages > 1;
 create view people as select a.id, a.name, p.bio from authors a left join profiles p on p.author_id = a.id;
-create view tagged as select book_id, genre_id from books_genres;
+create view tagged as select book_id, weight from books_genres;
 create view both_books as select id, title, author_id from books where id < 2 union select id, title, author_id from books where id >= 2;
 create materialized view pages_of as select author_id, sum(pages) as pages from books group by author_id;
 create view "odd view" as select "Column A", "b,c" as "b}c", "d""e" as "{TARGETENTRY :resno 9" from "odd name";
