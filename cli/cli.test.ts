@@ -126,6 +126,25 @@ test('the platform is looked at: plans, prices, servers, alerts, the audit log',
   expect((await run('audit-log verify')).out).toBe('chain  intact\n')
 })
 
+test('availability is read, a status page opened, and maintenance declared and ended', async () => {
+  expect((await run('tenants check-name acme')).code).toBe(3)
+  expect(await runJson('tenants check-name acme-two')).toEqual({ name: 'acme-two', available: true, reasons: [] })
+  expect((await run('tenants nodes acme')).out).toBe('No nodes: the isolation is schema.\n')
+  expect((await run('sla get acme')).out).toMatch(/^month .*\(so far\)\nuptime .*\nNo incidents\.\n$/s)
+  const open = { env: { AERODB_CONTROL_URL: platform.endpoints.control } }
+  expect((await run('status acme', open)).code).toBe(5)
+  expect(await runJson('tenants update acme --status-page open')).toMatchObject({ public_status: true })
+  expect((await run('status acme', open)).out).toMatch(/^of +acme\nstatus +/)
+  expect((await run('status', open)).code).toBe(0)
+
+  expect((await run('maintenance declare acme --reason work')).code).toBe(2)
+  const window = await runJson('maintenance declare acme --reason work --for 2h')
+  expect(Date.parse(window.ends_at) - Date.parse(window.starts_at)).toBeGreaterThan(7_190_000)
+  expect((await run('maintenance list --tenant acme')).out).toContain(`${window.window_id}  running`)
+  expect((await run(`maintenance end ${window.window_id}`)).code).toBe(0)
+  expect((await runJson('maintenance list')).data).toMatchObject([{ state: 'over' }])
+})
+
 test('a refusal names field, rule, code and request, and the exit code tells its kind', async () => {
   const invalid = await run('tenants create A_')
   expect(invalid).toMatchObject({ code: 3, out: '' })

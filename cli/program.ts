@@ -1,10 +1,12 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import packageFile from '../package.json' with { type: 'json' }
 import { addAccountCommands } from './commands/account.ts'
+import { addAvailabilityCommands } from './commands/availability.ts'
 import { addInvoiceCommands } from './commands/invoices.ts'
 import { addKeyCommands } from './commands/keys.ts'
 import { addOperationCommands } from './commands/operations.ts'
 import { addPlatformCommands } from './commands/platform.ts'
+import { addTenantDetailCommands } from './commands/tenant-details.ts'
 import { addTenantCommands } from './commands/tenants.ts'
 import { addUsageCommands } from './commands/usage.ts'
 import type { Perform } from './session.ts'
@@ -23,11 +25,14 @@ export function makeProgram(perform: Perform) {
     .showSuggestionAfterError()
     .showHelpAfterError('(--help shows how)')
     .configureHelp({ showGlobalOptions: true })
-  addTenantCommands(program.command('tenants').description('Tenants, by name or id.'), perform)
+  const tenants = program.command('tenants').description('Tenants, by name or id.')
+  addTenantCommands(tenants, perform)
+  addTenantDetailCommands(tenants, perform)
   addKeyCommands(program.command('keys').description("A tenant's keys, and how its JWTs are verified."), perform)
   addUsageCommands(program.command('usage').description('What a tenant used.'), perform)
   addInvoiceCommands(program.command('invoices').description('Invoices and credit notes.'), perform)
   addOperationCommands(program.command('operations').description('What is under way.'), perform)
+  addAvailabilityCommands(program, perform)
   addPlatformCommands(program, perform)
   addAccountCommands(program, perform)
   return program

@@ -1,9 +1,7 @@
-import { createWriteStream } from 'node:fs'
-import { open, rename, rm } from 'node:fs/promises'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
+import type { Readable } from 'node:stream'
 import { Option } from '@commander-js/extra-typings'
 import { type Document, type PlatformClient, unwrap } from '../../client/platform-client.ts'
+import { deliver, streamBody } from '../deliver.ts'
 import { CliFault, EXIT } from '../fault.ts'
 import { findTenant } from '../find-tenant.ts'
 import { readPages } from '../read-pages.ts'
@@ -56,9 +54,7 @@ export function addInvoiceCommands(invoices: Group, perform: Perform): void {
         const api = await session.connect()
         const { tenant_id } = await findTenant(api, reference, 'any')
         const content = await readInvoice(api, tenant_id, readMonth(month), format)
-        if (toStdout) return pipeline(content, process.stdout, { end: false })
-        await writeFileOnce(output, content, force)
-        session.out.show({ file: output, format }, () => `Written to ${output}.\n`)
+        await deliver(session, content, { output, force, format })
       }),
     )
 }
@@ -68,28 +64,7 @@ async function readInvoice(api: PlatformClient, tenant_id: string, month: string
     params: { path: { tenant_id, month }, query: { format } },
     parseAs: 'stream',
   })
-  return Readable.fromWeb(unwrap(answer) as Parameters<typeof Readable.fromWeb>[0])
-}
-
-/** Writes a file whole or not at all; one that is there is replaced only when that is asked for. */
-async function writeFileOnce(path: string, content: Readable, force: boolean): Promise<void> {
-  if (!force) {
-    // Taken first, so that what is there cannot be lost by a race either.
-    const taken = await open(path, 'wx').catch((fault: NodeJS.ErrnoException) => {
-      if (fault.code === 'EEXIST') throw new CliFault(EXIT.usage, 'file_exists', `${path} is there.`, 'Add --force.')
-      throw fault
-    })
-    await taken.close()
-  }
-  const draft = `${path}.${process.pid}.part`
-  try {
-    await pipeline(content, createWriteStream(draft, { flags: 'wx' }))
-    await rename(draft, path)
-  } catch (fault) {
-    await rm(draft, { force: true })
-    if (!force) await rm(path, { force: true })
-    throw fault
-  }
+  return streamBody(answer)
 }
 
 function renderInvoices(invoices: readonly Document<'Invoice'>[]): string {

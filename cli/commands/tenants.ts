@@ -1,5 +1,4 @@
 import { Argument, Option } from '@commander-js/extra-typings'
-import { formatBytes, formatCount } from '../../client/format.ts'
 import { type Document, unwrap } from '../../client/platform-client.ts'
 import { CliFault, EXIT } from '../fault.ts'
 import { findTenant, type Tenant } from '../find-tenant.ts'
@@ -7,8 +6,9 @@ import { followOperation } from '../follow-operation.ts'
 import { readPages } from '../read-pages.ts'
 import { readPositive, readQuota } from '../read-quantity.ts'
 import { confirmName, type Perform, type Session } from '../session.ts'
-import { renderFacts, renderTable } from '../table.ts'
+import { renderFacts } from '../table.ts'
 import type { Group } from './group.ts'
+import { renderTenant, renderTenants } from './render-tenant.ts'
 
 const STATUSES = [
   'provisioning',
@@ -22,6 +22,7 @@ const STATUSES = [
 ] as const
 const ISOLATIONS = ['schema', 'database', 'cluster'] as const
 const SORTS = ['created_at', 'name', 'plan', 'status', 'isolation', 'storage', 'api_requests'] as const
+const ORDERS = ['asc', 'desc'] as const
 
 /** `aerodb tenants` */
 export function addTenantCommands(tenants: Group, perform: Perform): void {
@@ -33,6 +34,7 @@ export function addTenantCommands(tenants: Group, perform: Perform): void {
     .addOption(new Option('--status <status>', 'in this state').choices(STATUSES))
     .addOption(new Option('--isolation <isolation>', 'of this isolation').choices(ISOLATIONS))
     .addOption(new Option('--sort <by>', 'the order').choices(SORTS))
+    .addOption(new Option('--order <order>', 'texts ascend unless given, the rest descends').choices(ORDERS))
     .option('--limit <count>', 'as many at most', readPositive, 50)
     .option('--all', 'all of them')
     .option('--cursor <cursor>', 'go on where a list ended (`next_cursor`)')
@@ -69,11 +71,22 @@ export function addTenantCommands(tenants: Group, perform: Perform): void {
 
   tenants
     .command('update <tenant>')
-    .description("Change a tenant's plan or quotas; in force at every gateway within a second.")
+    .description("Change a tenant's plan, quotas, backend or status page; in force at every gateway within a second.")
     .option('--plan <plan>', 'the plan')
     .option('--quota <quota=amount>', 'override a quota (500MB, 1000; `plan`: back to the plan), repeatable', readQuota)
-    .action((reference, { plan, quota }) =>
-      perform((session) => patchTenant(session, reference, { ...(plan && { plan }), ...(quota && { quotas: quota }) })),
+    .option('--backend <name>', 'place it on a registered backend')
+    .option('--no-backend', 'serve it from where its data is')
+    .addOption(new Option('--status-page <state>', 'whether anybody may see its status').choices(['open', 'closed']))
+    .action((reference, { plan, quota, backend, statusPage }) =>
+      perform((session) =>
+        patchTenant(session, reference, {
+          ...(plan && { plan }),
+          ...(quota && { quotas: quota }),
+          ...(typeof backend === 'string' && { backend }),
+          ...(backend === false && { backend: null }),
+          ...(statusPage && { public_status: statusPage === 'open' }),
+        }),
+      ),
     )
 
   tenants
@@ -169,7 +182,7 @@ async function createTenant(session: Session, body: Document<'CreateTenant'>, wa
 
 async function patchTenant(session: Session, reference: string, patch: Document<'PatchTenant'>): Promise<void> {
   if (Object.keys(patch).length === 0)
-    throw new CliFault(EXIT.usage, 'nothing_to_change', 'There is nothing to change.', 'Give --plan or --quota.')
+    throw new CliFault(EXIT.usage, 'nothing_to_change', 'There is nothing to change.', 'See --help.')
   const api = await session.connect()
   const { tenant_id } = await findTenant(api, reference)
   const tenant = unwrap(
@@ -195,45 +208,4 @@ async function endWithTenant(
 
 function renderBegun({ operation_id }: { operation_id: string }): string {
   return `Begun. Wait for it with: aerodb operations wait ${operation_id}\n`
-}
-
-function renderTenants(tenants: readonly Document<'ListedTenant'>[]): string {
-  return renderTable(
-    tenants,
-    [
-      { title: 'NAME', of: (one) => one.name },
-      { title: 'STATUS', of: (one) => one.status },
-      { title: 'PLAN', of: (one) => one.plan },
-      { title: 'ISOLATION', of: (one) => one.isolation },
-      { title: 'STORED', of: (one) => formatBytes(one.usage.storage_bytes), isNumber: true },
-      { title: 'REQUESTS', of: (one) => formatCount(one.api_requests_this_month), isNumber: true },
-      { title: 'CREATED', of: (one) => one.created_at.slice(0, 10) },
-      { title: 'ID', of: (one) => one.tenant_id },
-    ],
-    'No tenants.',
-  )
-}
-
-function renderTenant(tenant: Tenant): string {
-  const { quotas, quota_overrides: own, usage } = tenant
-  const quota = (name: keyof typeof quotas, format: (amount: number) => string) =>
-    `${quotas[name] === null ? 'unlimited' : format(quotas[name])}${name in own ? ' (its own)' : ''}`
-  return renderFacts({
-    name: tenant.name,
-    id: tenant.tenant_id,
-    status: tenant.status,
-    plan: tenant.plan,
-    isolation: tenant.isolation,
-    region: tenant.region,
-    address: tenant.database_url,
-    backend: tenant.backend ?? undefined,
-    created: tenant.created_at,
-    deleted: tenant.deleted_at ?? undefined,
-    'purged after': tenant.purge_after ?? undefined,
-    storage: `${formatBytes(usage.storage_bytes)} of ${quota('storage_bytes', formatBytes)}`,
-    files: `${formatBytes(usage.file_storage_bytes)} of ${quota('file_storage_bytes', formatBytes)}`,
-    'requests a month': quota('api_requests_per_month', formatCount),
-    'requests a second': quota('requests_per_second', formatCount),
-    connections: quota('realtime_connections', formatCount),
-  })
 }
