@@ -12,7 +12,7 @@ let env: Record<string, string>
 
 beforeAll(async () => {
   home = await mkdtemp(join(tmpdir(), 'aerodb-cli-'))
-  platform = await TestPlatform.start()
+  platform = await TestPlatform.start({ env: { AERODB_WEBHOOK_ALLOW_PRIVATE: '1' } })
   env = { AERODB_CONTROL_URL: platform.endpoints.control, AERODB_PLATFORM_KEY: platform.endpoints.platform_key }
 }, 120_000)
 afterAll(async () => {
@@ -143,6 +143,42 @@ test('availability is read, a status page opened, and maintenance declared and e
   expect((await run('maintenance list --tenant acme')).out).toContain(`${window.window_id}  running`)
   expect((await run(`maintenance end ${window.window_id}`)).code).toBe(0)
   expect((await runJson('maintenance list')).data).toMatchObject([{ state: 'over' }])
+})
+
+test("a tenant's data is exported once the tenant has approved, and only then", async () => {
+  expect((await run('tenants export acme')).code).toBe(4)
+  const grant = await runJson('access-grants request acme --reason audit --for 90s')
+  expect(grant).toMatchObject({ status: 'pending', minutes: 2, access: 'read' })
+  const { key } = await runJson('keys create acme --kind service')
+  const approve = `/platform/v1/access-grants/${grant.grant_id}/approve`
+  expect((await platform.call('acme', approve, { method: 'POST', key })).status).toBe(200)
+  expect((await run('tenants export acme --output acme.sql')).code).toBe(0)
+  expect(await readFile(join(home, 'acme.sql'), 'utf8')).toMatch(/-- The dump is complete\.\n$/)
+  expect((await run(`access-grants get acme ${grant.grant_id}`)).out).toMatch(/status +approved.+uses +1, last at/s)
+  expect((await run(`access-grants end acme ${grant.grant_id}`)).code).toBe(0)
+  expect((await run('access-grants list acme')).out).toMatch(/ ended +read /)
+})
+
+test('silences, webhooks and platform keys are made, listed and ended', async () => {
+  const silence = await runJson('silences create --tenant acme --reason test --for 1h')
+  expect((await run('silences list')).out).toContain(`tenant_id=${silence.matcher.tenant_id}`)
+  expect((await run(`silences end ${silence.silence_id}`)).code).toBe(0)
+
+  const hook = await runJson('webhooks create http://127.0.0.1:9/hook --events alert.opened alert.resolved')
+  expect(hook.secret).toMatch(/^whsec_/)
+  const listed = await run('webhooks list')
+  expect(listed.out).toContain('alert.opened, alert.resolved')
+  expect(listed.out).not.toContain(hook.secret)
+  expect((await run(`webhooks deliveries ${hook.webhook_id}`)).code).toBe(0)
+  expect((await run(`webhooks delete ${hook.webhook_id}`)).code).toBe(2)
+  expect((await run(`webhooks delete ${hook.webhook_id} --yes`)).code).toBe(0)
+
+  const made = await runJson('platform-keys create ci --role viewer --expires 2099-01-01T00:00Z')
+  const viewer = { env: { ...env, AERODB_PLATFORM_KEY: made.key } }
+  expect((await run('platform-keys list', viewer)).code).toBe(5)
+  expect((await run('platform-keys list')).out).toMatch(/ ci +viewer /)
+  expect((await run(`platform-keys revoke ${made.key_id} --yes`)).code).toBe(0)
+  expect((await run('tenants list', viewer)).code).toBe(4)
 })
 
 test('a refusal names field, rule, code and request, and the exit code tells its kind', async () => {

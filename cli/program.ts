@@ -1,14 +1,18 @@
 import { Command, Option } from '@commander-js/extra-typings'
 import packageFile from '../package.json' with { type: 'json' }
+import { addAccessGrantCommands } from './commands/access-grants.ts'
 import { addAccountCommands } from './commands/account.ts'
+import { addAlertCommands } from './commands/alerts.ts'
 import { addAvailabilityCommands } from './commands/availability.ts'
 import { addInvoiceCommands } from './commands/invoices.ts'
 import { addKeyCommands } from './commands/keys.ts'
 import { addOperationCommands } from './commands/operations.ts'
 import { addPlatformCommands } from './commands/platform.ts'
+import { addPlatformKeyCommands } from './commands/platform-keys.ts'
 import { addTenantDetailCommands } from './commands/tenant-details.ts'
 import { addTenantCommands } from './commands/tenants.ts'
 import { addUsageCommands } from './commands/usage.ts'
+import { addWebhookCommands } from './commands/webhooks.ts'
 import type { Perform } from './session.ts'
 
 /** The whole command line; each command's work is handed to `perform`, so that it can be read without being run. */
@@ -33,6 +37,13 @@ export function makeProgram(perform: Perform) {
   addInvoiceCommands(program.command('invoices').description('Invoices and credit notes.'), perform)
   addOperationCommands(program.command('operations').description('What is under way.'), perform)
   addAvailabilityCommands(program, perform)
+  addAccessGrantCommands(
+    program.command('access-grants').description("Access to a tenant's data, which the tenant approves."),
+    perform,
+  )
+  addAlertCommands(program, perform)
+  addWebhookCommands(program.command('webhooks').description('Where events are sent.'), perform)
+  addPlatformKeyCommands(program.command('platform-keys').description('Keys of this API, by role.'), perform)
   addPlatformCommands(program, perform)
   addAccountCommands(program, perform)
   return program

@@ -1,7 +1,6 @@
 import { Option } from '@commander-js/extra-typings'
 import { formatBytes, formatCount, formatMoney } from '../../client/format.ts'
 import { unwrap } from '../../client/platform-client.ts'
-import { findTenant } from '../find-tenant.ts'
 import { readPages } from '../read-pages.ts'
 import { readBytes, readCount, readPositive, readSeconds } from '../read-quantity.ts'
 import type { Perform } from '../session.ts'
@@ -13,7 +12,7 @@ type Estimate = {
   data: { plan: string; offers_isolation: boolean; exceeded_quotas: string[]; total: string }[]
 }
 
-/** `aerodb plans`, `pricing`, `servers`, `alerts`, `audit-log` */
+/** `aerodb plans`, `pricing`, `servers`, `audit-log` */
 export function addPlatformCommands(program: Group, perform: Perform): void {
   program
     .command('plans')
@@ -104,42 +103,6 @@ export function addPlatformCommands(program: Group, perform: Perform): void {
               { title: 'DRAINING', of: (one) => (one.draining ? 'yes' : 'no') },
             ],
             'No servers.',
-          ),
-        )
-      }),
-    )
-
-  program
-    .command('alerts')
-    .description('Alerts, newest first.')
-    .addOption(new Option('--status <status>', 'in this state').choices(['open', 'resolved'] as const))
-    .option('--tenant <tenant>', 'of this tenant')
-    .option('--kind <kind>', 'of this kind')
-    .option('--limit <count>', 'as many at most', readPositive, 50)
-    .option('--all', 'all of them')
-    .action(({ status, tenant, kind, limit, all }) =>
-      perform(async (session) => {
-        const api = await session.connect()
-        const filter = {
-          ...(status && { status }),
-          ...(kind && { kind }),
-          ...(tenant && { tenant_id: (await findTenant(api, tenant, 'any')).tenant_id }),
-        }
-        const page = await readPages({ limit, all }, async (query) =>
-          unwrap(await api.GET('/v1/alerts', { params: { query: { ...filter, ...query } } })),
-        )
-        session.out.showPage(page, () =>
-          renderTable(
-            page.data,
-            [
-              { title: 'OPENED', of: (one) => one.opened_at },
-              { title: 'STATUS', of: (one) => one.status },
-              { title: 'SEVERITY', of: (one) => one.severity },
-              { title: 'KIND', of: (one) => one.kind },
-              { title: 'TENANT', of: (one) => one.tenant_id ?? '-' },
-              { title: 'DETAIL', of: (one) => one.detail },
-            ],
-            'No alerts.',
           ),
         )
       }),

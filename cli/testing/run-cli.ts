@@ -3,6 +3,9 @@ import { join } from 'node:path'
 
 export type Run = { code: number; out: string; err: string }
 
+/** As the launcher has it: a run takes half the time. */
+const COMPILE_CACHE = join(import.meta.dirname, '../../node_modules/.compile-cache')
+
 /** Runs the real command, as a process of its own with nothing in its environment but what is given. */
 export async function runCli(
   args: readonly string[],
@@ -10,7 +13,7 @@ export async function runCli(
 ): Promise<Run> {
   const child = spawn(process.execPath, [join(import.meta.dirname, '..', 'main.ts'), ...args], {
     cwd: options.directory ?? process.env.TMPDIR,
-    env: { PATH: process.env.PATH, ...options.env },
+    env: { PATH: process.env.PATH, NODE_COMPILE_CACHE: COMPILE_CACHE, ...options.env },
   })
   let [out, err] = ['', '']
   child.stdout.setEncoding('utf8').on('data', (text: string) => {
