@@ -112,6 +112,27 @@ test('usage, series and invoices are read; an invoice becomes a file, and no fil
   expect((await run(`${pdf} --force`)).code).toBe(0)
 })
 
+test('a tenant has limits, credits and a name on its invoices; invoices are closed and settled', async () => {
+  expect(await runJson('spend limit acme --alert 50 100.5 --cap 150')).toMatchObject({
+    alerts_micros: [50_000_000, 100_500_000],
+    cap_micros: 150_000_000,
+  })
+  expect((await run('spend limit acme --none')).out).toMatch(/alerts +none\ncap +none\n$/)
+  expect(await runJson('spend get acme')).toMatchObject({ alerts_micros: [], cap_micros: null })
+  const credit = 'credits add acme ticket-1 --amount 20 --reason goodwill'
+  expect(await runJson(credit)).toEqual(await runJson(credit))
+  expect((await run('credits list acme')).out).toMatch(/\nticket-1 +20\.00 +0\.00 /)
+  expect(await runJson('customer set acme --name Acme --address Street-1 Town')).toMatchObject({
+    address: ['Street-1', 'Town'],
+  })
+  expect((await run('customer get acme')).out).toBe('name     Acme\naddress  Street-1, Town\n')
+  expect((await run('usage ledger acme')).code).toBe(0)
+  expect((await run('invoices close --month 2020-01')).out).toBe('2020-01: 0 issued, 0 not.\n')
+  expect((await run('invoices pay inv_none')).code).toBe(5)
+  expect((await run('invoices get inv_none')).code).toBe(5)
+  expect((await run('invoices get acme')).code).toBe(2)
+})
+
 test('the platform is looked at: plans, prices, servers, alerts, the audit log', async () => {
   expect((await run('plans', { env: { AERODB_CONTROL_URL: platform.endpoints.control } })).out).toContain('enterprise')
   expect((await runJson('pricing estimate --api-requests 2000000')).data).toHaveLength(3)

@@ -64,3 +64,23 @@ test('a dump that was cut off leaves no file, and says so', async () => {
     await rm(directory, { recursive: true })
   }
 })
+
+test('a credit note is asked for in millionths; a void wants to be confirmed', async () => {
+  const note = {
+    invoice_id: 'inv_2',
+    number: 'CN-1',
+    month: '2026-10',
+    state: 'issued',
+    currency: 'USD',
+    total: '-12.50',
+  }
+  const line = 'invoices credit inv_1 --amount 12.50 --reason outage'
+  const { code, out } = await show(line, [{ status: 201, body: note }])
+  expect(code).toBe(0)
+  expect(out).toMatch(/\n2026-10 +CN-1 +issued +-12\.50 USD +inv_2\n$/)
+  expect(platform?.asked).toMatchObject([{ method: 'POST', url: '/v1/invoices/inv_1/credit-notes' }])
+  expect(JSON.parse(platform?.asked[0]?.body ?? '')).toEqual({ reason: 'outage', amount_micros: 12_500_000 })
+  const unsure = await runCli(['invoices', 'void', 'inv_1', '--reason', 'x'], { env: platform?.env ?? {} })
+  expect(unsure.code).toBe(2)
+  expect(platform?.asked).toHaveLength(1)
+})

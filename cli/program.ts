@@ -4,11 +4,13 @@ import { addAccessGrantCommands } from './commands/access-grants.ts'
 import { addAccountCommands } from './commands/account.ts'
 import { addAlertCommands } from './commands/alerts.ts'
 import { addAvailabilityCommands } from './commands/availability.ts'
+import { addBillingCommands } from './commands/billing.ts'
 import { addInvoiceCommands } from './commands/invoices.ts'
 import { addKeyCommands } from './commands/keys.ts'
 import { addOperationCommands } from './commands/operations.ts'
 import { addPlatformCommands } from './commands/platform.ts'
 import { addPlatformKeyCommands } from './commands/platform-keys.ts'
+import { addSettlementCommands } from './commands/settle-invoices.ts'
 import { addTenantDetailCommands } from './commands/tenant-details.ts'
 import { addTenantCommands } from './commands/tenants.ts'
 import { addUsageCommands } from './commands/usage.ts'
@@ -34,7 +36,10 @@ export function makeProgram(perform: Perform) {
   addTenantDetailCommands(tenants, perform)
   addKeyCommands(program.command('keys').description("A tenant's keys, and how its JWTs are verified."), perform)
   addUsageCommands(program.command('usage').description('What a tenant used.'), perform)
-  addInvoiceCommands(program.command('invoices').description('Invoices and credit notes.'), perform)
+  const invoices = program.command('invoices').description('Invoices and credit notes.')
+  addInvoiceCommands(invoices, perform)
+  addSettlementCommands(invoices, perform)
+  addBillingCommands(program, perform)
   addOperationCommands(program.command('operations').description('What is under way.'), perform)
   addAvailabilityCommands(program, perform)
   addAccessGrantCommands(

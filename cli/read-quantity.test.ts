@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
-import { readBytes, readQuota, readSeconds } from './read-quantity.ts'
+import { readBytes, readMoney, readQuota, readSeconds } from './read-quantity.ts'
 
 test('bytes with decimal units are exact, and what is no whole amount is refused', () => {
   expect(readBytes('1.5GB')).toBe(1_500_000_000)
@@ -16,10 +16,15 @@ test('bytes with decimal units are exact, and what is no whole amount is refused
   )
 })
 
+test('money is exact to its millionth', () => {
+  expect([readMoney('12.50'), readMoney('0.000001'), readMoney('49')]).toEqual([12_500_000, 1, 49_000_000])
+  for (const text of ['', '-1', '1,50', '0.0000001', '$5']) expect(() => readMoney(text), text).toThrow()
+})
+
 test('no text makes an amount that is not a whole number from 0 up', () => {
   fc.assert(
     fc.property(fc.string(), (text) => {
-      for (const read of [readBytes, readSeconds]) {
+      for (const read of [readBytes, readMoney, readSeconds]) {
         let amount = 0
         try {
           amount = read(text)

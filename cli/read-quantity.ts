@@ -20,6 +20,11 @@ export function readBytes(text: string): number {
   return readWhole(text, { '': 1, ...BYTES }, 'an amount of bytes such as 500MB or 1000')
 }
 
+/** Money in millionths of the currency unit: `12.50`, `0.000125`. */
+export function readMoney(text: string): number {
+  return readWhole(text, { '': 1_000_000 }, 'an amount of money such as 12.50')
+}
+
 /** Seconds, also as `90s`, `15m`, `24h`, `7d`. */
 export function readSeconds(text: string): number {
   return readWhole(text, { '': 1, ...SECONDS }, 'a time such as 90s, 15m, 24h or 7d')

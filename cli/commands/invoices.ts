@@ -19,12 +19,13 @@ export function addInvoiceCommands(invoices: Group, perform: Perform): void {
     .description("List a tenant's invoices, drafts first; without a tenant, those that were issued to all.")
     .option('--month <YYYY-MM>', 'of this month', readMonth)
     .addOption(new Option('--state <state>', 'in this state').choices(['draft', 'issued', 'paid', 'void'] as const))
+    .addOption(new Option('--kind <kind>', 'of this kind').choices(['invoice', 'credit_note'] as const))
     .option('--limit <count>', 'as many at most', readPositive, 50)
     .option('--all', 'all of them')
-    .action((reference, { month, state, limit, all }) =>
+    .action((reference, { month, state, kind, limit, all }) =>
       perform(async (session) => {
         const api = await session.connect()
-        const filter = { ...(month && { month }), ...(state && { state }) }
+        const filter = { ...(month && { month }), ...(state && { state }), ...(kind && { kind }) }
         const tenant_id = reference === undefined ? undefined : (await findTenant(api, reference, 'any')).tenant_id
         const page = await readPages({ limit, all }, async (paging) => {
           const query = { ...filter, ...paging }
@@ -39,8 +40,9 @@ export function addInvoiceCommands(invoices: Group, perform: Perform): void {
     )
 
   invoices
-    .command('get <tenant> <month>')
-    .description('The invoice of a month; of an open month a draft.')
+    .command('get <invoice> [month]')
+    .description('An invoice or credit note by its id, or the invoice of a tenant and month; of an open month a draft.')
+    .usage('[options] <invoice_id> | <tenant> <month>')
     .addOption(
       new Option('--format <format>', 'its form').choices(['json', 'csv', 'pdf'] as const).default('json' as const),
     )
@@ -51,23 +53,36 @@ export function addInvoiceCommands(invoices: Group, perform: Perform): void {
         const toStdout = output === undefined || output === '-'
         if (toStdout && format === 'pdf' && process.stdout.isTTY)
           throw new CliFault(EXIT.usage, 'binary_to_terminal', 'A PDF does not go to a terminal.', 'Give --output.')
-        const api = await session.connect()
-        const { tenant_id } = await findTenant(api, reference, 'any')
-        const content = await readInvoice(api, tenant_id, readMonth(month), format)
+        const content = await readInvoice(await session.connect(), reference, month, format)
         await deliver(session, content, { output, force, format })
       }),
     )
 }
 
-async function readInvoice(api: PlatformClient, tenant_id: string, month: string, format: Format): Promise<Readable> {
-  const answer = await api.GET('/v1/tenants/{tenant_id}/invoices/{month}', {
-    params: { path: { tenant_id, month }, query: { format } },
-    parseAs: 'stream',
-  })
-  return streamBody(answer)
+/** Reads an invoice by its id, or that of a tenant's month. @throws CliFault for a tenant without a month. */
+async function readInvoice(
+  api: PlatformClient,
+  reference: string,
+  month: string | undefined,
+  format: Format,
+): Promise<Readable> {
+  const query = { format }
+  // A tenant's name is a DNS label: it has no underscore.
+  if (reference.startsWith('inv_')) {
+    const path = { invoice_id: reference }
+    return streamBody(await api.GET('/v1/invoices/{invoice_id}', { params: { path, query }, parseAs: 'stream' }))
+  }
+  if (month === undefined)
+    throw new CliFault(EXIT.usage, 'no_month', 'A tenant has an invoice a month.', 'Name the month: YYYY-MM.')
+  const { tenant_id } = await findTenant(api, reference, 'any')
+  const path = { tenant_id, month: readMonth(month) }
+  return streamBody(
+    await api.GET('/v1/tenants/{tenant_id}/invoices/{month}', { params: { path, query }, parseAs: 'stream' }),
+  )
 }
 
-function renderInvoices(invoices: readonly Document<'Invoice'>[]): string {
+/** Invoices and credit notes as a table. */
+export function renderInvoices(invoices: readonly Document<'Invoice'>[]): string {
   return renderTable(
     invoices,
     [

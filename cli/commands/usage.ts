@@ -1,6 +1,7 @@
 import { Option } from '@commander-js/extra-typings'
 import { formatBytes, formatCount, formatSeconds, formatShare } from '../../client/format.ts'
 import { type Document, unwrap } from '../../client/platform-client.ts'
+import { deliver, streamBody } from '../deliver.ts'
 import { findTenant } from '../find-tenant.ts'
 import { readMonth } from '../read-quantity.ts'
 import type { Perform } from '../session.ts'
@@ -74,6 +75,24 @@ export function addUsageCommands(usage: Group, perform: Perform): void {
             'Nothing yet.',
           ),
         )
+      }),
+    )
+
+  usage
+    .command('ledger <tenant>')
+    .description('A month of the ledger as CSV: what usage and invoices are sums of.')
+    .option('--month <YYYY-MM>', 'the month (UTC); the current one unless given', readMonth)
+    .option('-o, --output <file>', 'write it to this file; `-` is stdout, as without it')
+    .option('-f, --force', 'replace a file that is there')
+    .action((reference, { month, output, force }) =>
+      perform(async (session) => {
+        const api = await session.connect()
+        const { tenant_id } = await findTenant(api, reference, 'any')
+        const answer = await api.GET('/v1/tenants/{tenant_id}/ledger', {
+          params: { path: { tenant_id }, query: month === undefined ? {} : { month } },
+          parseAs: 'stream',
+        })
+        await deliver(session, streamBody(answer), { output, force, format: 'csv' })
       }),
     )
 }
