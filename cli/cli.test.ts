@@ -136,7 +136,17 @@ test('a tenant has limits, credits and a name on its invoices; invoices are clos
 test('the platform is looked at: plans, prices, servers, alerts, the audit log', async () => {
   expect((await run('plans', { env: { AERODB_CONTROL_URL: platform.endpoints.control } })).out).toContain('enterprise')
   expect((await runJson('pricing estimate --api-requests 2000000')).data).toHaveLength(3)
-  expect((await runJson('servers')).data).toHaveLength(1)
+  const [{ server }] = (await runJson('servers')).data
+  expect(await runJson(`servers drain ${server}`)).toMatchObject({ server, draining: true })
+  expect((await run(`servers use ${server}`)).out).toMatch(/ no\n$/)
+  expect((await run('servers drain nowhere')).code).toBe(5)
+  expect(await runJson('backends create legacy http://127.0.0.1:9 --pipelining 4')).toMatchObject({ pipelining: 4 })
+  expect((await run('backends list')).out).toContain('legacy')
+  expect((await run('backends delete legacy')).code).toBe(0)
+  expect((await run('upgrades')).out).toMatch(/^objects version +\d+\n/)
+  expect((await run('metrics')).out).toContain('# TYPE ')
+  expect((await run('isolation-audit get --fresh')).out).toMatch(/^result +no findings\n/)
+  expect((await runJson('isolation-audit keys')).keys).toHaveLength(1)
   expect((await run('alerts --status open')).code).toBe(0)
   expect((await runJson('audit-log list --action tenant.create --limit 1')).data).toMatchObject([
     { action: 'tenant.create' },

@@ -3,13 +3,15 @@ import packageFile from '../package.json' with { type: 'json' }
 import { addAccessGrantCommands } from './commands/access-grants.ts'
 import { addAccountCommands } from './commands/account.ts'
 import { addAlertCommands } from './commands/alerts.ts'
+import { addAuditCommands } from './commands/audits.ts'
 import { addAvailabilityCommands } from './commands/availability.ts'
 import { addBillingCommands } from './commands/billing.ts'
 import { addInvoiceCommands } from './commands/invoices.ts'
 import { addKeyCommands } from './commands/keys.ts'
 import { addOperationCommands } from './commands/operations.ts'
-import { addPlatformCommands } from './commands/platform.ts'
 import { addPlatformKeyCommands } from './commands/platform-keys.ts'
+import { addPriceCommands } from './commands/prices.ts'
+import { addServerCommands } from './commands/servers.ts'
 import { addSettlementCommands } from './commands/settle-invoices.ts'
 import { addTenantDetailCommands } from './commands/tenant-details.ts'
 import { addTenantCommands } from './commands/tenants.ts'
@@ -49,7 +51,9 @@ export function makeProgram(perform: Perform) {
   addAlertCommands(program, perform)
   addWebhookCommands(program.command('webhooks').description('Where events are sent.'), perform)
   addPlatformKeyCommands(program.command('platform-keys').description('Keys of this API, by role.'), perform)
-  addPlatformCommands(program, perform)
+  addServerCommands(program, perform)
+  addPriceCommands(program, perform)
+  addAuditCommands(program, perform)
   addAccountCommands(program, perform)
   return program
 }

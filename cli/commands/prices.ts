@@ -1,10 +1,9 @@
 import { Option } from '@commander-js/extra-typings'
 import { formatBytes, formatCount, formatMoney } from '../../client/format.ts'
 import { unwrap } from '../../client/platform-client.ts'
-import { readPages } from '../read-pages.ts'
-import { readBytes, readCount, readPositive, readSeconds } from '../read-quantity.ts'
+import { readBytes, readCount, readSeconds } from '../read-quantity.ts'
 import type { Perform } from '../session.ts'
-import { renderFacts, renderTable } from '../table.ts'
+import { renderTable } from '../table.ts'
 import type { Group } from './group.ts'
 
 type Estimate = {
@@ -12,8 +11,8 @@ type Estimate = {
   data: { plan: string; offers_isolation: boolean; exceeded_quotas: string[]; total: string }[]
 }
 
-/** `aerodb plans`, `pricing`, `servers`, `audit-log` */
-export function addPlatformCommands(program: Group, perform: Perform): void {
+/** `aerodb plans`, `pricing` */
+export function addPriceCommands(program: Group, perform: Perform): void {
   program
     .command('plans')
     .description('The price list: plans with their quotas.')
@@ -83,76 +82,6 @@ export function addPlatformCommands(program: Group, perform: Perform): void {
             'No plans.',
           ),
         )
-      }),
-    )
-
-  program
-    .command('servers')
-    .description('The servers of the shared tier and how full they are.')
-    .action(() =>
-      perform(async (session) => {
-        const page = unwrap(await (await session.connect()).GET('/v1/servers'))
-        session.out.show(page, () =>
-          renderTable(
-            page.data,
-            [
-              { title: 'SERVER', of: (one) => one.server },
-              { title: 'TENANTS', of: (one) => formatCount(one.tenants), isNumber: true },
-              { title: 'CAPACITY', of: (one) => formatCount(one.capacity), isNumber: true },
-              { title: 'STORED', of: (one) => formatBytes(one.documents_bytes), isNumber: true },
-              { title: 'DRAINING', of: (one) => (one.draining ? 'yes' : 'no') },
-            ],
-            'No servers.',
-          ),
-        )
-      }),
-    )
-
-  addAuditCommands(program, perform)
-}
-
-function addAuditCommands(program: Group, perform: Perform): void {
-  const audit = program.command('audit-log').description('Who changed what.')
-  audit
-    .command('list')
-    .description('List the entries, newest first.')
-    .option('--target <id>', 'about this (a tenant, a key ...)')
-    .option('--action <action>', 'of this action, such as tenant.create')
-    .option('--limit <count>', 'as many at most', readPositive, 50)
-    .option('--all', 'all of them')
-    .action(({ target, action, limit, all }) =>
-      perform(async (session) => {
-        const api = await session.connect()
-        const filter = { ...(target && { target }), ...(action && { action }) }
-        const page = await readPages({ limit, all }, async (query) =>
-          unwrap(await api.GET('/v1/audit-log', { params: { query: { ...filter, ...query } } })),
-        )
-        session.out.showPage(page, () =>
-          renderTable(
-            page.data,
-            [
-              { title: 'SEQ', of: (one) => String(one.seq), isNumber: true },
-              { title: 'AT', of: (one) => one.at },
-              { title: 'ACTOR', of: (one) => one.actor },
-              { title: 'ACTION', of: (one) => one.action },
-              { title: 'TARGET', of: (one) => one.target },
-              { title: 'REQUEST', of: (one) => one.request_id ?? '-' },
-            ],
-            'No entries.',
-          ),
-        )
-      }),
-    )
-  audit
-    .command('verify')
-    .description('Check the chain of hashes from its beginning; exit code 3 when it is broken.')
-    .action(() =>
-      perform(async (session) => {
-        const chain = unwrap(await (await session.connect()).GET('/v1/audit-log/verification'))
-        session.out.show(chain, () =>
-          renderFacts({ chain: chain.intact ? 'intact' : `broken at ${chain.first_broken_seq}` }),
-        )
-        if (!chain.intact) process.exitCode = 3
       }),
     )
 }
