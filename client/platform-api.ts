@@ -64,6 +64,16 @@ export interface components {
       pipelining: number
       created_at: string
     }
+    ClosedMonth: {
+      month: string
+      closed: number
+      /** Tenants that could not be invoiced: run it again once the reason is gone. */
+      failed: ({
+        tenant_id: string
+        code: string
+        detail: string
+      })[]
+    }
     CreateBackend: {
       name: string
       url: string
@@ -118,6 +128,19 @@ export interface components {
       ends_at: string
       reason: string
     }
+    Estimate: {
+      currency: string
+      isolation: 'schema' | 'database' | 'cluster'
+      data: ({
+        plan: string
+        title: string
+        offers_isolation: boolean
+        exceeded_quotas: (string)[]
+        lines: (components['schemas']['InvoiceLine'])[]
+        total_micros: number
+        total: string
+      })[]
+    }
     EstimateRequest: {
       usage?: {
         api_requests?: number
@@ -147,6 +170,11 @@ export interface components {
       note?: string | null
       reason?: string | null
       amount_micros?: number
+    }
+    InvoiceLine: {
+      kind: string
+      description: string
+      amount_micros: number
     }
     IsolationFinding: {
       /** Stable; the rule that is broken. */
@@ -228,6 +256,28 @@ export interface components {
       deadline_at: string
       finished_at: string | null
     }
+    Overview: {
+      /** Purged tenants are not counted; deleted ones are, under their status only. */
+      tenants: {
+        total: number
+        by_plan: { [name: string]: number }
+        by_status: { [name: string]: number }
+        by_isolation: { [name: string]: number }
+      }
+      storage: {
+        documents_bytes: number
+        files_bytes: number
+      }
+      operations: {
+        under_way: number
+        failed_last_day: number
+      }
+      alerts: {
+        open: number
+        critical: number
+      }
+      as_of: string
+    }
     /** JSON Merge Patch (RFC 7396): `null` takes an override away, back to the plan's. */
     PatchTenant: {
       plan?: string
@@ -291,6 +341,20 @@ export interface components {
         })[]
       } }
     }
+    PlatformDays: {
+      data: ({
+        at: string
+        requests: number
+        /** By class of status, such as `2xx`. */
+        by_status: { [name: string]: number }
+        /** Failed through a fault of the platform (502, 503, 504). */
+        faults: number
+        egress_bytes: number
+        ingress_bytes: number
+        /** Of a request, from its head to the end of its answer. */
+        average_ms: number | null
+      })[]
+    }
     PlatformKey: {
       key_id: string
       name: string
@@ -325,6 +389,28 @@ export interface components {
       reason: string
       minutes: number
       access?: 'read' | 'write'
+    }
+    Revenue: {
+      currency: string
+      data: ({
+        month: string
+        state: 'open' | 'over'
+        invoices: number
+        invoiced_micros: number
+        credited_micros: number
+        paid_micros: number
+        /** Of the open month: what its invoices come to so far, added up every quarter of an hour. */
+        drafts: {
+          tenants: number
+          total_micros: number
+          by_plan: ({
+            plan: string
+            tenants: number
+            total_micros: number
+          })[]
+          as_of: string
+        } | null
+      })[]
     }
     Session: {
       key_id: string
@@ -604,7 +690,22 @@ export interface components {
       }
       as_of: string
     }
-    UsageSeries: { [name: string]: unknown }
+    UsagePoint: {
+      at: string
+      /** The sum of what was counted; the peak of what was held. */
+      value: number
+      /** Of what was held. */
+      average?: number
+      /** Requests by class of status, such as `2xx`. */
+      by_status?: { [name: string]: number }
+    }
+    UsageSeries: {
+      tenant_id: string
+      resource: string
+      step: 'hour' | 'day'
+      data: (components['schemas']['UsagePoint'])[]
+      as_of: string
+    }
     Webhook: {
       webhook_id: string
       url: string
@@ -808,7 +909,7 @@ export interface paths {
       }
       requestBody?: never
       responses: {
-        200: { headers: { [name: string]: unknown }; content: { "application/json": { [name: string]: unknown } } }
+        200: { headers: { [name: string]: unknown }; content: { "application/json": components['schemas']['ClosedMonth'] } }
         400: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
         401: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
         403: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
@@ -1039,6 +1140,23 @@ export interface paths {
       }
     }
   }
+  "/v1/overview": {
+    /** The whole platform in figures */
+    get: {
+      parameters: {
+        query?: never
+        header?: never
+        path?: never
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: { headers: { [name: string]: unknown }; content: { "application/json": components['schemas']['Overview'] } }
+        401: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        404: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+      }
+    }
+  }
   "/v1/plans": {
     /** List the plans with their prices */
     get: {
@@ -1132,9 +1250,30 @@ export interface paths {
       }
       requestBody: { content: { "application/json": components['schemas']['EstimateRequest'] } }
       responses: {
-        200: { headers: { [name: string]: unknown }; content: { "application/json": { [name: string]: unknown } } }
+        200: { headers: { [name: string]: unknown }; content: { "application/json": components['schemas']['Estimate'] } }
         400: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
         415: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        503: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+      }
+    }
+  }
+  "/v1/revenue": {
+    /** What each month brings in, the newest first */
+    get: {
+      parameters: {
+        query?: {
+          months?: number
+        }
+        header?: never
+        path?: never
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: { headers: { [name: string]: unknown }; content: { "application/json": components['schemas']['Revenue'] } }
+        400: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        401: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        404: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
         503: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
       }
     }
@@ -2062,6 +2201,34 @@ export interface paths {
       }
     }
   }
+  "/v1/tenants/{tenant_id}/usage-series": {
+    /** Usage over a range of days, for charts */
+    get: {
+      parameters: {
+        query: {
+          resource?: 'api_requests' | 'egress' | 'ingress' | 'realtime_messages' | 'compute_seconds' | 'documents_bytes' | 'files_bytes' | 'realtime_connections'
+          step?: 'hour' | 'day'
+          /** Of `api_requests` by day. */
+          by?: 'status'
+          from: string
+          to: string
+        }
+        header?: never
+        path: {
+          tenant_id: string
+        }
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: { headers: { [name: string]: unknown }; content: { "application/json": components['schemas']['UsageSeries'] } }
+        400: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        401: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        404: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        503: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+      }
+    }
+  }
   "/v1/tenants/{tenant_id}/usage/{month}": {
     /** Usage of a month (UTC) */
     get: {
@@ -2089,8 +2256,10 @@ export interface paths {
     get: {
       parameters: {
         query?: {
-          resource?: string
+          resource?: 'api_requests' | 'egress' | 'ingress' | 'realtime_messages' | 'compute_seconds' | 'documents_bytes' | 'files_bytes' | 'realtime_connections'
           step?: 'hour' | 'day'
+          /** Of `api_requests` by day. */
+          by?: 'status'
         }
         header?: never
         path: {
@@ -2123,6 +2292,28 @@ export interface paths {
         200: { headers: { [name: string]: unknown }; content: { "application/json": components['schemas']['Upgrades'] } }
         401: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
         404: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+      }
+    }
+  }
+  "/v1/usage-series": {
+    /** Requests of all tenants by day */
+    get: {
+      parameters: {
+        query: {
+          from: string
+          to: string
+        }
+        header?: never
+        path?: never
+        cookie?: never
+      }
+      requestBody?: never
+      responses: {
+        200: { headers: { [name: string]: unknown }; content: { "application/json": components['schemas']['PlatformDays'] } }
+        400: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        401: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        404: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        503: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
       }
     }
   }

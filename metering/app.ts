@@ -6,8 +6,9 @@ import { renderProblems, requestIdMiddleware, type ServiceVariables } from '../r
 import type { Logger } from '../runtime/log.ts'
 import { Problem } from '../runtime/problem.ts'
 import { SERVICE_TOKEN_HEADER, type ServiceTokenCodec } from '../runtime/service-token.ts'
-import { type Month, monthOf, parseMonth } from './month.ts'
-import { buildSeries, buildUsageDocument } from './usage-document.ts'
+import { type Month, monthOf, type Period, parseMonth, parsePeriod } from './month.ts'
+import { buildUsageDocument } from './usage-document.ts'
+import { buildSeries, SERIES_STEPS } from './usage-series.ts'
 import type { UsageStore } from './usage-store.ts'
 
 export type AppOptions = {
@@ -26,7 +27,13 @@ const pageQuery = z.object({
   after: z.string().max(64).default(''),
   limit: z.coerce.number().int().min(1).max(1_000).default(200),
 })
-const step = z.enum(['hour', 'day']).default('day')
+const seriesQuery = z.object({
+  resource: z.string().max(64).default('api_requests'),
+  step: z.enum(SERIES_STEPS).default('day'),
+  by: z.enum(['status']).optional(),
+  from: z.string().optional(),
+  to: z.string().optional(),
+})
 
 /** The internal API of metering. All but `/healthz` and `/metrics` (for Prometheus; names no tenant) is for our own
  * services: the service token is asked for first. */
@@ -51,16 +58,25 @@ export function makeApp(options: AppOptions): Hono<{ Variables: ServiceVariables
     await next()
   })
   app.route('/internal/v1', options.billing)
+  const readSeries = async (tenantId: string, period: Period, query: Record<string, string>) => {
+    const parsed = seriesQuery.safeParse(query)
+    if (!parsed.success) throw new Problem(400, 'invalid_step', { detail: 'step must be hour or day; by, status.' })
+    const { resource, step, by } = parsed.data
+    const nowMs = clock.nowMs()
+    const data = await buildSeries(usage, tenantId, period, resource, step, nowMs, by === 'status')
+    return { tenant_id: tenantId, resource, step, data, as_of: new Date(nowMs).toISOString() }
+  }
   app.get('/internal/v1/tenants/:tenant/usage/:month', async (c) => {
     const month = parseMonth(c.req.param('month'))
     return c.json(await buildUsageDocument(usage, c.req.param('tenant'), month, clock.nowMs()))
   })
   app.get('/internal/v1/tenants/:tenant/usage/:month/series', async (c) => {
     const month = parseMonth(c.req.param('month'))
-    const by = step.safeParse(c.req.query('step'))
-    if (!by.success) throw new Problem(400, 'invalid_step', { detail: 'step must be hour or day.' })
-    const resource = c.req.query('resource') ?? 'api_requests'
-    return c.json(await buildSeries(usage, c.req.param('tenant'), month, resource, by.data, clock.nowMs()))
+    return c.json({ month: month.text, ...(await readSeries(c.req.param('tenant'), month, c.req.query())) })
+  })
+  app.get('/internal/v1/tenants/:tenant/usage-series', async (c) => {
+    const { from = '', to = '' } = c.req.query()
+    return c.json({ from, to, ...(await readSeries(c.req.param('tenant'), parsePeriod(from, to), c.req.query())) })
   })
   app.get('/internal/v1/tenants/:tenant/request-count', async (c) => {
     const text = c.req.query('month')

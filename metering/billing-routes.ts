@@ -12,10 +12,12 @@ import { customerSchema, findCustomer, saveCustomer } from './customer.ts'
 import { estimate, estimateSchema } from './estimate.ts'
 import { findCreditNotes, listInvoices, saveHistory } from './invoice-store.ts'
 import { type InvoiceView, summarise, toCsv, viewDraft, viewInvoice } from './invoice-view.ts'
-import { monthOf, parseMonth, previousMonth } from './month.ts'
+import { monthOf, parseMonth, parsePeriod, previousMonth } from './month.ts'
 import type { PdfRenderer } from './pdf-renderer.ts'
 import { planHistorySchema } from './plan-history.ts'
+import { readPlatformDays } from './platform-store.ts'
 import { minorUnitMicros } from './rating.ts'
+import { readRevenue } from './revenue.ts'
 import { type SpendWatch, spendLimitsSchema } from './spend.ts'
 
 export type BillingRoutesOptions = {
@@ -56,6 +58,7 @@ const eventsQuery = z.object({
   after: z.coerce.number().int().nonnegative().default(0),
   limit: z.coerce.number().int().min(1).max(1_000).default(200),
 })
+const revenueQuery = z.object({ months: z.coerce.number().int().min(1).max(36).default(12) })
 const cursorSchema = z.tuple([z.string(), z.string()])
 
 /** The internal API of billing, mounted behind the service token. Control passes most of it on to the platform API. */
@@ -75,6 +78,16 @@ export function billingRoutes(options: BillingRoutesOptions): Hono<{ Variables: 
     const customer = await readBody(c, customerSchema)
     await saveCustomer(pool, c.req.param('tenant'), customer)
     return c.json({ tenant_id: c.req.param('tenant'), ...customer })
+  })
+  app.get('/platform/days', async (c) => {
+    const period = parsePeriod(c.req.query('from') ?? '', c.req.query('to') ?? '')
+    return c.json({ data: await readPlatformDays(pool, period, clock.nowMs()) })
+  })
+  app.get('/platform/revenue', async (c) => {
+    const query = revenueQuery.safeParse(c.req.query())
+    if (!query.success) throw new Problem(400, 'invalid_query', { detail: 'months must be from 1 to 36.' })
+    const data = await readRevenue(pool, monthOf(clock.nowMs()), query.data.months)
+    return c.json({ currency: catalogue.currency, data })
   })
   app.get('/tenants/:tenant/customer', async (c) => {
     const customer = (await findCustomer(pool, c.req.param('tenant'))) ?? NOBODY

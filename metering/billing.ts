@@ -99,6 +99,23 @@ export class Billing {
     return addLines(document, takeCredits(credits, document.subtotal_micros), tax)
   }
 
+  /** Every tenant's draft of a month as it would be now, with the plan it is on last; what cannot be rated is left out. */
+  async *drafts(month: Month): AsyncGenerator<{ plan: string | undefined; totalMicros: number }> {
+    const { pool } = this.#options
+    for (let after = ''; ; ) {
+      const tenants = await findUnbilledTenants(pool, month, after, BATCH)
+      const last = tenants.at(-1)
+      if (last === undefined) return
+      after = last.tenantId
+      for (const { document, basis } of await this.#prepare(pool, tenants, month, []))
+        yield { plan: basis.segments.at(-1)?.plan.id, totalMicros: document.total_micros }
+    }
+  }
+
+  get currency(): string {
+    return this.#options.catalogue.currency
+  }
+
   /**
    * Gives back a part of an issued invoice, or all that is left of it. Told again under the same key it gives nothing more.
    * @throws Problem 404 `not_found`, 409 `credit_exceeds_invoice`.

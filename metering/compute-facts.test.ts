@@ -11,7 +11,8 @@ import { parseMonth } from './month.ts'
 import { reconcile } from './reconciliation.ts'
 import { encodeRecord } from './record-codec.ts'
 import { openLedger, request } from './testing/harness.ts'
-import { buildSeries, buildUsageDocument } from './usage-document.ts'
+import { buildUsageDocument } from './usage-document.ts'
+import { buildSeries } from './usage-series.ts'
 import { UsageStore } from './usage-store.ts'
 
 const HOUR_MS = 3_600_000
@@ -64,7 +65,7 @@ test('running time is counted once however often it is told, shown in the usage,
   const document = await buildUsageDocument(store, 'ten_a', OCTOBER, clock.nowMs())
   expect(document.resources.compute).toEqual({ seconds: 102 * 3_600 + 30.5 })
   const series = await buildSeries(store, 'ten_a', OCTOBER, 'compute_seconds', 'hour', clock.nowMs())
-  expect(series.data.filter((point) => point.value > 0)).toEqual([
+  expect(series.filter((point) => point.value > 0)).toEqual([
     { at: '2026-10-01T00:00:00.000Z', value: 3_600 },
     { at: '2026-10-01T01:00:00.000Z', value: 30.5 },
     { at: '2026-10-31T23:00:00.000Z', value: 101 * 3_600 },

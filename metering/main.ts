@@ -21,6 +21,7 @@ import { makeMeteringMetrics } from './metrics.ts'
 import { keepClosingMonths } from './month-closer.ts'
 import { PdfRenderer } from './pdf-renderer.ts'
 import { RedisUsageStream } from './redis-stream.ts'
+import { keepAddingUpRevenue } from './revenue.ts'
 import { Sink } from './sink.ts'
 import { keepWatchingSpend, SpendWatch } from './spend.ts'
 import { meterNamesSchema, StripeMeters } from './stripe/stripe-meters.ts'
@@ -104,6 +105,7 @@ await serviceMain(
     const spend = new SpendWatch({ pool, billing, clock })
     lifecycle.onStop('spend', keepWatchingSpend(spend, log))
     lifecycle.onStop('invoices', keepClosingMonths(billing, clock, log))
+    lifecycle.onStop('revenue', keepAddingUpRevenue(pool, billing, clock, log))
     const pdf = new PdfRenderer()
     lifecycle.onStop('pdf', () => pdf.close())
     const billingApp = billingRoutes({ pool, billing, spend, catalogue, clock, pdf })

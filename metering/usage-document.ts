@@ -1,5 +1,4 @@
-import { Problem } from '../runtime/problem.ts'
-import { GAUGE_METERS, type GaugeMeter, HOUR_MS } from './gauge.ts'
+import { HOUR_MS } from './gauge.ts'
 import { isOurFault } from './meters.ts'
 import type { Month } from './month.ts'
 import type { UsageStore } from './usage-store.ts'
@@ -50,62 +49,6 @@ export async function buildUsageDocument(store: UsageStore, tenantId: string, mo
     },
     as_of: new Date(nowMs).toISOString(),
   }
-}
-
-const TOTALS = {
-  api_requests: 'requests',
-  egress: 'egress_bytes',
-  ingress: 'ingress_bytes',
-  realtime_messages: 'messages',
-  compute_seconds: 'compute_ms',
-} as const
-const GAUGES: Readonly<Record<string, GaugeMeter>> = {
-  documents_bytes: 'documents_bytes',
-  files_bytes: 'files_bytes',
-  realtime_connections: 'realtime_connections',
-}
-
-/** What a series can be asked for. */
-export const SERIES_RESOURCES = [...Object.keys(TOTALS), ...GAUGE_METERS]
-
-/**
- * One resource over a month by hour or day, from its start to now or its end; steps without usage are 0. Sums for what is
- * counted; for what is held the peak, carried on from step to step.
- * @throws Problem 400 `invalid_resource`.
- */
-export async function buildSeries(
-  store: UsageStore,
-  tenantId: string,
-  month: Month,
-  resource: string,
-  step: 'hour' | 'day',
-  nowMs: number,
-) {
-  const gauge = GAUGES[resource]
-  const column = isTotal(resource) ? TOTALS[resource] : undefined
-  if (gauge === undefined && column === undefined)
-    throw new Problem(400, 'invalid_resource', { detail: `resource must be one of ${SERIES_RESOURCES.join(', ')}.` })
-  const points =
-    column !== undefined
-      ? await store.readTotalsSeries(tenantId, column, step, month)
-      : gauge !== undefined
-        ? await store.readGaugeSeries(tenantId, gauge, step, month)
-        : []
-  const scale = column === 'compute_ms' ? 1_000 : 1
-  const values = new Map(points.map((point) => [point.atMs, point.value / scale]))
-  const stepMs = step === 'hour' ? HOUR_MS : 24 * HOUR_MS
-  const data: { at: string; value: number }[] = []
-  let carried = 0
-  for (let atMs = month.startMs; atMs < Math.min(month.endMs, nowMs); atMs += stepMs) {
-    const value = values.get(atMs) ?? (gauge === undefined ? 0 : carried)
-    carried = value
-    data.push({ at: new Date(atMs).toISOString(), value })
-  }
-  return { tenant_id: tenantId, month: month.text, resource, step, data, as_of: new Date(nowMs).toISOString() }
-}
-
-function isTotal(resource: string): resource is keyof typeof TOTALS {
-  return Object.hasOwn(TOTALS, resource)
 }
 
 function roundTo3(value: number): number {

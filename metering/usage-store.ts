@@ -1,6 +1,6 @@
 import type { PostgresPool } from '../runtime/postgres-pool.ts'
 import type { GaugeMeter } from './gauge.ts'
-import type { Month } from './month.ts'
+import { dayText, type Month, type Period } from './month.ts'
 
 export type EndpointUsage = { method: string; endpoint: string; status: number; count: number }
 export type Totals = {
@@ -86,13 +86,13 @@ export class UsageStore {
     }
   }
 
-  /** A series from the hours: sums of requests, bytes, messages and running time by hour or day. */
+  /** A series of what is counted: sums of requests, bytes, messages and running time by hour or day. */
   async readTotalsSeries(
     tenantId: string,
     column: 'requests' | 'egress_bytes' | 'ingress_bytes' | 'messages' | 'compute_ms',
     step: 'hour' | 'day',
-    month: Month,
-  ): Promise<{ atMs: number; value: number }[]> {
+    period: Period,
+  ): Promise<SeriesPoint[]> {
     const { rows } = await this.#pool.query<{ at: Date; value: string }>(
       step === 'hour'
         ? `select hour as at, ${column}::text as value from metering.usage_hourly
@@ -100,28 +100,58 @@ export class UsageStore {
         : `select day::timestamp at time zone 'UTC' as at, ${column}::text as value from metering.daily_totals
            where tenant_id = $1 and day >= ($2::timestamptz at time zone 'UTC')::date
              and day < ($3::timestamptz at time zone 'UTC')::date`,
-      [tenantId, new Date(month.startMs), new Date(month.endMs)],
+      [tenantId, new Date(period.startMs), new Date(period.endMs)],
     )
     return rows.map((row) => ({ atMs: row.at.getTime(), value: Number(row.value) }))
   }
 
-  /** A series of what was held: the peak of each hour or day in which it changed or was held by a closed span. */
+  /** Requests by day and class of status, such as `2xx`. */
+  async readStatusSeries(tenantId: string, period: Period): Promise<{ atMs: number; status: string; value: number }[]> {
+    const { rows } = await this.#pool.query<{ at: Date; class: number; value: string }>(
+      `select day::timestamp at time zone 'UTC' as at, status / 100 as class, sum(requests)::text as value
+       from metering.usage_daily where tenant_id = $1 and day >= $2::date and day < $3::date group by 1, 2`,
+      [tenantId, dayText(period.startMs), dayText(period.endMs)],
+    )
+    return rows.map((row) => ({ atMs: row.at.getTime(), status: `${row.class}xx`, value: Number(row.value) }))
+  }
+
+  /**
+   * A series of what was held: the peak and the average of each hour or day in which it changed or was held by a closed span,
+   * and the value that was left at its end.
+   */
   async readGaugeSeries(
     tenantId: string,
     meter: GaugeMeter,
     step: 'hour' | 'day',
-    month: Month,
-  ): Promise<{ atMs: number; value: number }[]> {
-    const { rows } = await this.#pool.query<{ at: Date; value: string }>(
+    period: Period,
+  ): Promise<(SeriesPoint & { average: number; last: number })[]> {
+    const { rows } = await this.#pool.query<{ at: Date; value: string; average: number; last: string }>(
       step === 'hour'
-        ? `select hour as at, peak::text as value from metering.gauge_hourly
-           where tenant_id = $1 and meter = $2 and hour >= $3 and hour < $4`
-        : `select day::timestamp at time zone 'UTC' as at, peak::text as value from metering.gauge_daily
+        ? `select hour as at, peak::text as value, (value_ms / 3600000)::float8 as average, last_value::text as last
+           from metering.gauge_hourly where tenant_id = $1 and meter = $2 and hour >= $3 and hour < $4`
+        : `select day::timestamp at time zone 'UTC' as at, peak::text as value, (value_ms / 86400000)::float8 as average,
+             last_value::text as last
+           from metering.gauge_daily
            where tenant_id = $1 and meter = $2 and day >= ($3::timestamptz at time zone 'UTC')::date
              and day < ($4::timestamptz at time zone 'UTC')::date`,
-      [tenantId, meter, new Date(month.startMs), new Date(month.endMs)],
+      [tenantId, meter, new Date(period.startMs), new Date(period.endMs)],
     )
-    return rows.map((row) => ({ atMs: row.at.getTime(), value: Number(row.value) }))
+    return rows.map(({ at, value, average, last }) => ({
+      atMs: at.getTime(),
+      value: Number(value),
+      average,
+      last: Number(last),
+    }))
+  }
+
+  /** What was left of a gauge at the end of the last day before `beforeMs`. */
+  async readGaugeBefore(tenantId: string, meter: GaugeMeter, beforeMs: number): Promise<number> {
+    const { rows } = await this.#pool.query<{ last: string }>(
+      `select last_value::text as last from metering.gauge_daily
+       where tenant_id = $1 and meter = $2 and day < $3::date order by day desc limit 1`,
+      [tenantId, meter, dayText(beforeMs)],
+    )
+    return Number(rows[0]?.last ?? 0)
   }
 
   /** What bounds by quota hold of each tenant's month, by tenant id: its requests, and the most connections at once. */
@@ -161,9 +191,6 @@ export class UsageStore {
   }
 }
 
+export type SeriesPoint = { atMs: number; value: number }
 export type QuotaUse = { tenantId: string; requests: number; peakConnections: number }
 export type TenantStorage = { tenantId: string; documentsBytes: number; filesBytes: number; sampledAt: Date }
-
-function dayText(ms: number): string {
-  return new Date(ms).toISOString().slice(0, 10)
-}

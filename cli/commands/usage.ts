@@ -12,7 +12,7 @@ const RESOURCES = ['api_requests', 'storage', 'egress', 'ingress', 'realtime', '
 const SERIES = [
   ...['api_requests', 'egress', 'ingress', 'realtime_messages', 'compute_seconds'],
   ...['documents_bytes', 'files_bytes', 'realtime_connections'],
-]
+] as const
 const BAR_WIDTH = 40
 
 /** `aerodb usage` */
@@ -51,7 +51,7 @@ export function addUsageCommands(usage: Group, perform: Perform): void {
   usage
     .command('series <tenant>')
     .description('One resource over a month, by day or hour: sums of what is counted, peaks of what is held.')
-    .addOption(new Option('--resource <resource>', 'what').choices(SERIES).default('api_requests'))
+    .addOption(new Option('--resource <resource>', 'what').choices(SERIES).default('api_requests' as const))
     .addOption(new Option('--step <step>', 'how fine').choices(['day', 'hour'] as const).default('day' as const))
     .option('--month <YYYY-MM>', 'the month (UTC); the current one unless given', readMonth)
     .action((reference, { resource, step, month = new Date().toISOString().slice(0, 7) }) =>
@@ -62,7 +62,7 @@ export function addUsageCommands(usage: Group, perform: Perform): void {
           await api.GET('/v1/tenants/{tenant_id}/usage/{month}/series', {
             params: { path: { tenant_id, month }, query: { resource, step } },
           }),
-        ) as { data: { at: string; value: number }[] }
+        )
         const top = Math.max(1, ...series.data.map((point) => point.value))
         session.out.show(series, () =>
           renderTable(

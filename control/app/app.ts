@@ -19,6 +19,7 @@ import { grantedAccessRoutes } from './granted-access.ts'
 import { idempotency } from './idempotency.ts'
 import { internalRoutes } from './internal.ts'
 import { operationRoutes } from './operations.ts'
+import { overviewRoutes } from './overview.ts'
 import { planRoutes } from './plans.ts'
 import { platformKeyRoutes } from './platform-keys.ts'
 import { serverRoutes } from './servers.ts'
@@ -100,6 +101,7 @@ export function makeApp(
   app.route('/', usageRoutes(services))
   app.route('/', operationRoutes(services))
   app.route('/', serverRoutes(services))
+  app.route('/', overviewRoutes(services))
   app.route('/', upgradeRoutes(services))
   app.route('/', platformKeyRoutes(services))
   app.route('/', auditLogRoutes(services))

@@ -19,7 +19,35 @@ const invoiceSchema = z
     total_micros: z.number().int(),
   })
   .openapi('Invoice')
-const looseSchema = z.looseObject({})
+const lineSchema = z
+  .looseObject({ kind: z.string(), description: z.string(), amount_micros: z.number().int() })
+  .openapi('InvoiceLine')
+const estimateAnswerSchema = z
+  .object({
+    currency: z.string(),
+    isolation: z.enum(ISOLATIONS),
+    data: z.array(
+      z.object({
+        plan: z.string(),
+        title: z.string(),
+        offers_isolation: z.boolean(),
+        exceeded_quotas: z.array(z.string()),
+        lines: z.array(lineSchema),
+        total_micros: z.number().int(),
+        total: z.string(),
+      }),
+    ),
+  })
+  .openapi('Estimate')
+const closedSchema = z
+  .object({
+    month: z.string(),
+    closed: z.number().int(),
+    failed: z
+      .array(z.object({ tenant_id: z.string(), code: z.string(), detail: z.string() }))
+      .openapi({ description: 'Tenants that could not be invoiced: run it again once the reason is gone.' }),
+  })
+  .openapi('ClosedMonth')
 const FORMATS = {
   'application/json': { schema: invoiceSchema },
   'text/csv': { schema: z.string() },
@@ -114,7 +142,7 @@ const estimateRoute = createRoute({
   summary: 'What a usage would cost on each plan',
   description: 'Public, like the price list.',
   request: { body: jsonBody(estimateSchema) },
-  responses: { 200: json(looseSchema, 'The estimate, by plan.'), ...problems(400, 415, 503) },
+  responses: { 200: json(estimateAnswerSchema, 'The estimate, by plan.'), ...problems(400, 415, 503) },
 })
 const closeRoute = createRoute({
   method: 'post',
@@ -122,7 +150,7 @@ const closeRoute = createRoute({
   summary: 'Close a month for all tenants; rerunnable',
   security: BEARER,
   request: { query: z.object({ month: monthSchema.optional() }) },
-  responses: { 200: json(looseSchema, 'What was closed.'), ...problems(400, 401, 403, 404, 409, 422, 503) },
+  responses: { 200: json(closedSchema, 'What was closed.'), ...problems(400, 401, 403, 404, 409, 422, 503) },
 })
 const actSchema = z
   .strictObject({
@@ -157,7 +185,7 @@ export function estimateRoutes({ metering }: Pick<AppServices, 'metering'>) {
   const app = new OpenAPIHono<AppEnv>({ defaultHook: validationHook })
   app.openapi(estimateRoute, async (c) => {
     const { body } = await metering.send('POST', '/internal/v1/pricing/estimate', c.req.valid('json'))
-    return c.json(body, 200)
+    return c.json(body as z.output<typeof estimateAnswerSchema>, 200)
   })
   return app
 }
@@ -208,7 +236,7 @@ export function billingRoutes(services: AppServices) {
       target: month ?? 'last month',
       timeoutMs: CLOSE_TIMEOUT_MS,
     })
-    return c.json(body, 200)
+    return c.json(body as z.output<typeof closedSchema>, 200)
   })
 
   app.openapi({ ...settleRoute, middleware: allow('invoices', 'act') }, async (c) => {

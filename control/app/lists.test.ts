@@ -89,3 +89,19 @@ test('operations are listed newest first, with their tenants; servers with their
   const servers = await control.call('GET', '/v1/servers')
   expect(servers.body.data).toMatchObject([{ tenants: NAMES.length, draining: false }])
 })
+
+test('the overview counts tenants, operations and alerts; deleted tenants under their status only', async () => {
+  const { body: one } = await control.call('GET', '/v1/tenants?limit=1&search=mango')
+  await control.call('DELETE', `/v1/tenants/${one.data[0].tenant_id}`)
+  const overview = () => control.call('GET', '/v1/overview')
+  await expect.poll(async () => (await overview()).body.tenants.by_status.deleted, { timeout: 10_000 }).toBe(1)
+  const { status, body } = await overview()
+  expect(status).toBe(200)
+  const { tenants, operations, alerts } = body
+  expect(tenants).toMatchObject({ total: 5, by_plan: { pro: 2, free: 2 }, by_isolation: { schema: 4 } })
+  expect(Object.values<number>(tenants.by_status).reduce((sum, count) => sum + count, 0)).toBe(5)
+  expect([operations.failed_last_day, alerts.open]).toEqual([expect.any(Number), expect.any(Number)])
+  // Without metering behind it what only metering knows is a 503, and a range that is none is refused before.
+  expect((await control.call('GET', '/v1/revenue')).status).toBe(503)
+  expect((await control.call('GET', '/v1/usage-series?from=2026-01-01&to=yesterday')).status).toBe(400)
+})

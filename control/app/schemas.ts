@@ -138,3 +138,8 @@ export type OperationDocument = z.output<typeof operationSchema>
 export const acceptedTenantSchema = operationSchema
   .extend({ keys: keysSchema })
   .openapi('AcceptedTenant', { description: 'The operation, and the keys of the tenant to come.' })
+
+const day = z.string().regex(/^\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])$/, 'must be a day: YYYY-MM-DD')
+
+/** A range of UTC days; `to` is the first that is not in it. */
+export const daysQuery = z.object({ from: day, to: day })

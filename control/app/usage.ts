@@ -3,8 +3,9 @@ import { effectiveQuotas, quotasSchema } from '../../tenancy/plan.ts'
 import { type TenantRow, tenantExisted } from '../stores/tenant-store.ts'
 import { allow, notFound } from './authentication.ts'
 import type { AppEnv, AppServices } from './environment.ts'
+import { queryOf } from './metering-calls.ts'
 import { BEARER, json, problems } from './responses.ts'
-import { tenantIdParamSchema } from './schemas.ts'
+import { daysQuery, tenantIdParamSchema, timestampSchema } from './schemas.ts'
 import { validationHook } from './validation.ts'
 
 const monthSchema = z.string().regex(/^\d{4}-(?:0[1-9]|1[0-2])$/, 'must be a month: YYYY-MM')
@@ -36,7 +37,36 @@ const usageSchema = z
     as_of: z.string(),
   })
   .openapi('Usage')
-const seriesSchema = z.looseObject({}).openapi('UsageSeries')
+const pointSchema = z
+  .object({
+    at: timestampSchema,
+    value: z.number().openapi({ description: 'The sum of what was counted; the peak of what was held.' }),
+    average: z.number().optional().openapi({ description: 'Of what was held.' }),
+    by_status: z
+      .record(z.string(), z.number().int())
+      .optional()
+      .openapi({ description: 'Requests by class of status, such as `2xx`.' }),
+  })
+  .openapi('UsagePoint')
+const seriesSchema = z
+  .looseObject({
+    tenant_id: z.string(),
+    resource: z.string(),
+    step: z.enum(['hour', 'day']),
+    data: z.array(pointSchema),
+    as_of: timestampSchema,
+  })
+  .openapi('UsageSeries')
+const seriesQuery = z.object({
+  resource: z
+    .enum([
+      ...['api_requests', 'egress', 'ingress', 'realtime_messages', 'compute_seconds'],
+      ...['documents_bytes', 'files_bytes', 'realtime_connections'],
+    ] as const)
+    .default('api_requests'),
+  step: z.enum(['hour', 'day']).default('day'),
+  by: z.enum(['status']).optional().openapi({ description: 'Of `api_requests` by day.' }),
+})
 
 const currentRoute = createRoute({
   method: 'get',
@@ -61,11 +91,18 @@ const seriesRoute = createRoute({
   security: BEARER,
   request: {
     params: tenantIdParamSchema.extend({ month: monthSchema }),
-    query: z.object({
-      resource: z.string().max(64).default('api_requests'),
-      step: z.enum(['hour', 'day']).default('day'),
-    }),
+    query: seriesQuery,
   },
+  responses: { 200: json(seriesSchema, 'The series.'), ...problems(400, 401, 404, 503) },
+})
+
+const rangeRoute = createRoute({
+  method: 'get',
+  path: '/v1/tenants/{tenant_id}/usage-series',
+  summary: 'Usage over a range of days, for charts',
+  description: 'Up to a year by day, up to 31 days by hour.',
+  security: BEARER,
+  request: { params: tenantIdParamSchema, query: seriesQuery.extend(daysQuery.shape) },
   responses: { 200: json(seriesSchema, 'The series.'), ...problems(400, 401, 404, 503) },
 })
 
@@ -95,9 +132,20 @@ export function usageRoutes(services: AppServices) {
   })
   app.openapi({ ...seriesRoute, middleware: allow('usage', 'see') }, async (c) => {
     const { tenant_id, month } = c.req.valid('param')
-    const { resource, step } = c.req.valid('query')
     await findKnown(tenant_id)
-    return c.json(await services.metering.readSeries(tenant_id, month, resource, step), 200)
+    const query = queryOf(c.req.valid('query'))
+    const { body } = await services.metering.send(
+      'GET',
+      `/internal/v1/tenants/${tenant_id}/usage/${month}/series?${query}`,
+    )
+    return c.json(body as z.output<typeof seriesSchema>, 200)
+  })
+  app.openapi({ ...rangeRoute, middleware: allow('usage', 'see') }, async (c) => {
+    const { tenant_id } = c.req.valid('param')
+    await findKnown(tenant_id)
+    const query = queryOf(c.req.valid('query'))
+    const { body } = await services.metering.send('GET', `/internal/v1/tenants/${tenant_id}/usage-series?${query}`)
+    return c.json(body as z.output<typeof seriesSchema>, 200)
   })
   return app
 }

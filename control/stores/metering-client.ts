@@ -45,14 +45,6 @@ export class MeteringClient {
     return z.record(z.string(), z.unknown()).parse(await this.#get(`/internal/v1/tenants/${tenantId}/usage/${month}`))
   }
 
-  /** A month's series for charts, as metering gives it. */
-  async readSeries(tenantId: string, month: string, resource: string, step: string): Promise<Record<string, unknown>> {
-    const query = new URLSearchParams({ resource, step })
-    return z
-      .record(z.string(), z.unknown())
-      .parse(await this.#get(`/internal/v1/tenants/${tenantId}/usage/${month}/series?${query}`))
-  }
-
   /** Tenants' storage as last sampled, in order of their ids. */
   async readStorage(after: string | null, limit: number): Promise<StoragePage> {
     return storagePageSchema.parse(await this.#get(`/internal/v1/storage?${pageQuery(after, limit)}`))

@@ -9,7 +9,8 @@ import { migrate } from '../../runtime/migrations.ts'
 import { makePostgresPool } from '../../runtime/postgres-pool.ts'
 import { PostgresServer } from '../../runtime/postgres-server.ts'
 import { parseMonth } from '../month.ts'
-import { buildSeries, buildUsageDocument } from '../usage-document.ts'
+import { buildUsageDocument } from '../usage-document.ts'
+import { buildSeries } from '../usage-series.ts'
 import { UsageStore } from '../usage-store.ts'
 
 const TENANTS = 1_000
