@@ -6,6 +6,7 @@ import { addAlertCommands } from './commands/alerts.ts'
 import { addAuditCommands } from './commands/audits.ts'
 import { addAvailabilityCommands } from './commands/availability.ts'
 import { addBillingCommands } from './commands/billing.ts'
+import { addCompletionCommand } from './commands/completion.ts'
 import { addInvoiceCommands } from './commands/invoices.ts'
 import { addKeyCommands } from './commands/keys.ts'
 import { addOperationCommands } from './commands/operations.ts'
@@ -55,5 +56,6 @@ export function makeProgram(perform: Perform) {
   addPriceCommands(program, perform)
   addAuditCommands(program, perform)
   addAccountCommands(program, perform)
+  addCompletionCommand(program, perform)
   return program
 }
