@@ -10,6 +10,7 @@ import { addCompletionCommand } from './commands/completion.ts'
 import { addInvoiceCommands } from './commands/invoices.ts'
 import { addKeyCommands } from './commands/keys.ts'
 import { addOperationCommands } from './commands/operations.ts'
+import { addOverviewCommands } from './commands/overview.ts'
 import { addPlatformKeyCommands } from './commands/platform-keys.ts'
 import { addPriceCommands } from './commands/prices.ts'
 import { addServerCommands } from './commands/servers.ts'
@@ -17,6 +18,7 @@ import { addSettlementCommands } from './commands/settle-invoices.ts'
 import { addTenantDetailCommands } from './commands/tenant-details.ts'
 import { addTenantCommands } from './commands/tenants.ts'
 import { addUsageCommands } from './commands/usage.ts'
+import { addUsageOverTimeCommands } from './commands/usage-over-time.ts'
 import { addWebhookCommands } from './commands/webhooks.ts'
 import type { Perform } from './session.ts'
 
@@ -38,7 +40,9 @@ export function makeProgram(perform: Perform) {
   addTenantCommands(tenants, perform)
   addTenantDetailCommands(tenants, perform)
   addKeyCommands(program.command('keys').description("A tenant's keys, and how its JWTs are verified."), perform)
-  addUsageCommands(program.command('usage').description('What a tenant used.'), perform)
+  const usage = program.command('usage').description('What a tenant used.')
+  addUsageCommands(usage, perform)
+  addUsageOverTimeCommands(usage, perform)
   const invoices = program.command('invoices').description('Invoices and credit notes.')
   addInvoiceCommands(invoices, perform)
   addSettlementCommands(invoices, perform)
@@ -52,6 +56,7 @@ export function makeProgram(perform: Perform) {
   addAlertCommands(program, perform)
   addWebhookCommands(program.command('webhooks').description('Where events are sent.'), perform)
   addPlatformKeyCommands(program.command('platform-keys').description('Keys of this API, by role.'), perform)
+  addOverviewCommands(program, perform)
   addServerCommands(program, perform)
   addPriceCommands(program, perform)
   addAuditCommands(program, perform)

@@ -6,11 +6,6 @@ import type { Perform } from '../session.ts'
 import { renderTable } from '../table.ts'
 import type { Group } from './group.ts'
 
-type Estimate = {
-  currency: string
-  data: { plan: string; offers_isolation: boolean; exceeded_quotas: string[]; total: string }[]
-}
-
 /** `aerodb plans`, `pricing` */
 export function addPriceCommands(program: Group, perform: Perform): void {
   program
@@ -69,7 +64,7 @@ export function addPriceCommands(program: Group, perform: Perform): void {
         }
         const body = { usage, ...(options.isolation && { isolation: options.isolation }) }
         const api = await session.connect('public')
-        const estimate = unwrap(await api.POST('/v1/pricing/estimate', { body })) as Estimate
+        const estimate = unwrap(await api.POST('/v1/pricing/estimate', { body }))
         session.out.show(estimate, () =>
           renderTable(
             estimate.data,

@@ -6,8 +6,6 @@ import { renderTable } from '../table.ts'
 import type { Group } from './group.ts'
 import { renderInvoices } from './invoices.ts'
 
-type Closed = { month: string; closed: number; failed: { tenant_id: string; code: string; detail: string }[] }
-
 /** `aerodb invoices close`, `pay`, `void`, `credit` */
 export function addSettlementCommands(invoices: Group, perform: Perform): void {
   invoices
@@ -20,7 +18,7 @@ export function addSettlementCommands(invoices: Group, perform: Perform): void {
       perform(async (session) => {
         const api = await session.connect()
         const query = month === undefined ? {} : { month }
-        const result = unwrap(await api.POST('/v1/invoices/close', { params: { query } })) as Closed
+        const result = unwrap(await api.POST('/v1/invoices/close', { params: { query } }))
         session.out.show(result, () => renderClosed(result))
         if (result.failed.length > 0) process.exitCode = EXIT.refused
       }),
@@ -74,7 +72,7 @@ async function settle(
   session.out.show(invoice, () => renderInvoices([invoice]))
 }
 
-function renderClosed({ month, closed, failed }: Closed): string {
+function renderClosed({ month, closed, failed }: Document<'ClosedMonth'>): string {
   const summary = `${month}: ${closed} issued, ${failed.length} not.\n`
   if (failed.length === 0) return summary
   return `${summary}\n${renderTable(
