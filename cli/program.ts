@@ -36,30 +36,38 @@ export function makeProgram(perform: Perform) {
     .showSuggestionAfterError()
     .showHelpAfterError('(--help shows how)')
     .configureHelp({ showGlobalOptions: true })
-  const tenants = program.command('tenants').description('Tenants, by name or id.')
+  const group = (name: string, description: string) => program.command(name).description(description)
+
+  program.commandsGroup('Tenants:')
+  const tenants = group('tenants', 'Tenants, by name or id.')
   addTenantCommands(tenants, perform)
   addTenantDetailCommands(tenants, perform)
-  addKeyCommands(program.command('keys').description("A tenant's keys, and how its JWTs are verified."), perform)
-  const usage = program.command('usage').description('What a tenant used.')
+  addKeyCommands(group('keys', "A tenant's keys, and how its JWTs are verified."), perform)
+  addAccessGrantCommands(group('access-grants', "Access to a tenant's data, which the tenant approves."), perform)
+  addOperationCommands(group('operations', 'What is under way.'), perform)
+
+  program.commandsGroup('Usage and money:')
+  const usage = group('usage', 'What tenants used.')
   addUsageCommands(usage, perform)
   addUsageOverTimeCommands(usage, perform)
-  const invoices = program.command('invoices').description('Invoices and credit notes.')
+  const invoices = group('invoices', 'Invoices and credit notes.')
   addInvoiceCommands(invoices, perform)
   addSettlementCommands(invoices, perform)
   addBillingCommands(program, perform)
-  addOperationCommands(program.command('operations').description('What is under way.'), perform)
+  addPriceCommands(program, perform)
+
+  program.commandsGroup('Availability:')
   addAvailabilityCommands(program, perform)
-  addAccessGrantCommands(
-    program.command('access-grants').description("Access to a tenant's data, which the tenant approves."),
-    perform,
-  )
   addAlertCommands(program, perform)
-  addWebhookCommands(program.command('webhooks').description('Where events are sent.'), perform)
-  addPlatformKeyCommands(program.command('platform-keys').description('Keys of this API, by role.'), perform)
+  addWebhookCommands(group('webhooks', 'Where events are sent.'), perform)
+
+  program.commandsGroup('The platform:')
   addOverviewCommands(program, perform)
   addServerCommands(program, perform)
-  addPriceCommands(program, perform)
   addAuditCommands(program, perform)
+  addPlatformKeyCommands(group('platform-keys', 'Keys of this API, by role.'), perform)
+
+  program.commandsGroup('This machine:')
   addAccountCommands(program, perform)
   addCompletionCommand(program, perform)
   return program
