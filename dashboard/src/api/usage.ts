@@ -4,8 +4,10 @@ import { LIVE_MS } from './query-client.ts'
 
 export type Series = { data: { at: string; value: number }[] }
 
+type Resource = 'api_requests' | 'documents_bytes' | 'files_bytes' | 'realtime_connections' | 'egress'
+
 /** One resource of a tenant over a month (`YYYY-MM`), by hour or day. */
-export function seriesQuery(question: { tenantId: string; month: string; step: 'hour' | 'day'; resource: string }) {
+export function seriesQuery(question: { tenantId: string; month: string; step: 'hour' | 'day'; resource: Resource }) {
   const { tenantId, month, step, resource } = question
   return queryOptions({
     queryKey: ['series', question],
