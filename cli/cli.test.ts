@@ -186,7 +186,9 @@ test('availability is read, a status page opened, and maintenance declared and e
 })
 
 test("a tenant's data is exported once the tenant has approved, and only then", async () => {
-  expect((await run('tenants export acme')).code).toBe(4)
+  const refused = await run('tenants export acme')
+  expect(refused.code).toBe(4)
+  expect(refused.err).toContain('aerodb access-grants request')
   const grant = await runJson('access-grants request acme --reason audit --for 90s')
   expect(grant).toMatchObject({ status: 'pending', minutes: 2, access: 'read' })
   const { key } = await runJson('keys create acme --kind service')

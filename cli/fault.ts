@@ -40,6 +40,7 @@ export class CliFault extends Error {
 const HINTS: Readonly<Record<string, string>> = {
   unauthorized: '`aerodb login` stores a key; `aerodb whoami` tells which one is used.',
   tenant_not_changeable: '`aerodb operations list --status running` shows what is under way.',
+  access_grant_required: '`aerodb access-grants request` asks the tenant.',
   unreachable: 'Check the address (`aerodb profiles list`), and that the platform runs.',
 }
 
