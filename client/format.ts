@@ -51,6 +51,13 @@ export function formatDateTime(at: string | number): string {
   return dateTime.format(new Date(at))
 }
 
+const day = new Intl.DateTimeFormat(LOCALE, { month: 'short', day: 'numeric', timeZone: 'UTC' })
+
+/** `Nov 27`: the UTC day, where the year is plain. */
+export function formatDay(at: string | number): string {
+  return day.format(new Date(at))
+}
+
 const STEPS = [
   ['year', 31_557_600],
   ['month', 2_629_800],

@@ -30,6 +30,25 @@ afterAll(async () => {
   await platform?.close()
 })
 
+test('prices are for everybody: what a usage costs on each plan, reckoned by the platform', async () => {
+  await page.getByRole('link', { name: 'Pricing' }).click()
+  const pro = page.getByRole('region', { name: 'Pro' })
+  await pro.getByText('Fits').waitFor()
+  const before = await pro.getByText(/\$[\d.,]+ a month/).textContent()
+  const requests = page.getByRole('slider', { name: 'API requests a month' })
+  await requests.focus()
+  for (let i = 0; i < 40; i++) await page.keyboard.press('ArrowRight')
+  await page
+    .getByRole('region', { name: 'Free' })
+    .getByText(/Too much for it: .*requests/)
+    .waitFor()
+  await expect.poll(() => pro.getByText(/\$[\d.,]+ a month/).textContent()).not.toBe(before)
+  await page.getByText('Cluster', { exact: true }).click()
+  await pro.getByText('Has no cluster isolation').waitFor()
+  await expectAccessible()
+  await page.getByRole('link', { name: 'Sign in' }).click()
+})
+
 test('who has no platform key does not get in; who has one is signed in without the page ever holding it', async () => {
   await page.getByLabel('Platform key').fill('aerodb_platform_nonsense')
   await page.getByRole('button', { name: /sign in/i }).click()
@@ -38,7 +57,7 @@ test('who has no platform key does not get in; who has one is signed in without 
   complaints.splice(0)
   await page.getByLabel('Platform key').fill(platform.endpoints.platform_key)
   await page.getByRole('button', { name: /sign in/i }).click()
-  await page.getByRole('link', { name: 'shown' }).waitFor()
+  await page.getByRole('heading', { name: 'Overview' }).waitFor()
   expect(await page.evaluate('document.cookie')).toBe('')
   expect(await page.evaluate('JSON.stringify(localStorage) + JSON.stringify(sessionStorage)')).not.toContain(
     platform.endpoints.platform_key,
@@ -46,7 +65,20 @@ test('who has no platform key does not get in; who has one is signed in without 
   await expectAccessible()
 })
 
+test('the overview tells of tenants, requests, revenue and servers', async () => {
+  await expect.poll(() => page.getByText('2 active').count(), { timeout: 15_000 }).toBe(1)
+  const byPlan = page.locator('.mantine-Paper-root').filter({ hasText: 'Tenants by plan' })
+  await byPlan.getByText('Pro').waitFor()
+  await page.getByText(/, so far$/).waitFor()
+  await page.getByText('shared-0').waitFor()
+  await expect.poll(() => page.locator('.recharts-area-area').count(), { timeout: 20_000 }).toBeGreaterThan(1)
+  await page.getByText('0% failed through a fault of the platform').waitFor()
+  await expectAccessible()
+})
+
 test('tenants are found by name and plan', async () => {
+  await page.getByRole('link', { name: 'Tenants', exact: true }).first().click()
+  await page.getByRole('link', { name: 'shown' }).waitFor()
   await page.getByLabel('Search by name').fill('sho')
   await page.getByRole('link', { name: 'other' }).waitFor({ state: 'detached' })
   await page.getByRole('link', { name: 'shown' }).waitFor()
@@ -66,6 +98,8 @@ test('tenants are found by name and plan', async () => {
 test('a tenant shows what it uses; its quotas are edited, and whoever saves second is told', async () => {
   await page.getByRole('link', { name: 'shown' }).click()
   await page.getByRole('heading', { name: 'Quotas' }).waitFor()
+  await page.getByText('5 of 1,000,000').waitFor()
+  await page.getByText(/^999,995 left/).waitFor()
   await page.getByRole('button', { name: 'Edit quotas' }).click()
   await page.getByLabel('Requests a second').fill('77')
   const path = `/v1/tenants/${tenant.tenant_id}`
@@ -96,10 +130,8 @@ test('charts draw the requests of the month, and give them as figures', async ()
   const download = page.waitForEvent('download')
   await page.getByRole('button', { name: 'API requests as CSV' }).click()
   const file = await download
-  expect(file.suggestedFilename()).toMatch(/^api_requests-\d{4}-\d{2}\.csv$/)
-  expect(await readFile((await file.path()) ?? '', 'utf8')).toMatch(
-    /^from,api_requests\r\n\d{4}-\d{2}-\d{2}T[^,]+,\d+\r\n/,
-  )
+  expect(file.suggestedFilename()).toMatch(/^api_requests-\d{4}-\d{2}-\d{2}-\d{4}-\d{2}-\d{2}\.csv$/)
+  expect(await readFile((await file.path()) ?? '', 'utf8')).toMatch(/^from,2xx\r\n\d{4}-\d{2}-\d{2}T[^,]+,\d+\r\n/)
 })
 
 test('a plan is changed with its price in sight', async () => {

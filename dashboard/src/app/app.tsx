@@ -1,11 +1,15 @@
 import { Center, Loader } from '@mantine/core'
+import { lazy, Suspense } from 'react'
 import { RouterProvider } from 'react-router'
 import { useSession } from '../api/session.ts'
+import { PageLoading } from '../parts/page-loading.tsx'
 import { ProblemAlert } from '../parts/problem-alert.tsx'
 import { router } from './router.tsx'
 import { SignIn } from './sign-in.tsx'
 
-/** Signed in: the pages; else the door to them. The address stays, so that a link that was followed leads there after it. */
+const PublicPricing = lazy(() => import('../pricing/public-pricing.tsx'))
+
+/** Signed in: the pages; else the door to them, or the prices, which everybody may see. The address stays, so that a link that was followed leads there after it. */
 export function App() {
   const session = useSession()
   if (session.data === undefined)
@@ -18,5 +22,12 @@ export function App() {
         )}
       </Center>
     )
-  return session.data === null ? <SignIn /> : <RouterProvider router={router} />
+  if (session.data !== null) return <RouterProvider router={router} />
+  return window.location.pathname === '/pricing' ? (
+    <Suspense fallback={<PageLoading />}>
+      <PublicPricing />
+    </Suspense>
+  ) : (
+    <SignIn />
+  )
 }

@@ -13,7 +13,15 @@ export const router = createBrowserRouter([
       {
         errorElement: <PageFault />,
         children: [
-          { index: true, loader: () => redirect('/tenants') },
+          { index: true, loader: () => redirect('/overview') },
+          {
+            path: 'overview',
+            lazy: async () => ({ Component: (await import('../platform/overview-page.tsx')).OverviewPage }),
+          },
+          {
+            path: 'pricing',
+            lazy: async () => ({ Component: (await import('../pricing/pricing-page.tsx')).PricingPage }),
+          },
           {
             path: 'tenants',
             lazy: async () => ({ Component: (await import('../tenants/tenants-page.tsx')).TenantsPage }),

@@ -15,9 +15,11 @@ import {
   BellIcon,
   CaretSortIcon,
   CubeIcon,
+  DashboardIcon,
   ExitIcon,
   ExternalLinkIcon,
   LayersIcon,
+  MixerHorizontalIcon,
   MoonIcon,
   SunIcon,
 } from '@radix-ui/react-icons'
@@ -87,9 +89,11 @@ function Navigation({ onBurger }: { onBurger: () => void }) {
         </NavLink>
         <Burger opened onClick={onBurger} size="sm" hiddenFrom="sm" aria-label="Close the navigation" />
       </div>
+      <PageLink to="/overview" icon={<DashboardIcon />} label="Overview" />
       <PageLink to="/tenants" icon={<LayersIcon />} label="Tenants" />
       {canSeeAlerts && <PageLink to="/alerts" icon={<BellIcon />} label="Alerts" count={<OpenAlerts />} />}
       {canSeeOperations && <PageLink to="/operations" icon={<CubeIcon />} label="Operations" />}
+      <PageLink to="/pricing" icon={<MixerHorizontalIcon />} label="Pricing" />
       <div className={classes.section}>Elsewhere</div>
       <OutsideLink href="/docs" icon={<ExternalLinkIcon />} label="API reference" />
       <div className={classes.foot}>

@@ -55,6 +55,9 @@ export function SignIn() {
           <Anchor href="/docs" size="sm" c="dimmed">
             API reference
           </Anchor>
+          <Anchor href="/pricing" size="sm" c="dimmed">
+            Pricing
+          </Anchor>
         </div>
       </div>
     </main>

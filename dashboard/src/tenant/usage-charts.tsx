@@ -1,43 +1,98 @@
-import '@mantine/charts/styles.css'
-import { AreaChart } from '@mantine/charts'
-import { Button, Group, Paper, SegmentedControl, Select, SimpleGrid, Table, Text, Title } from '@mantine/core'
-import { useQuery } from '@tanstack/react-query'
+import { Group, SegmentedControl, Select, SimpleGrid, Title } from '@mantine/core'
+import { useQueries } from '@tanstack/react-query'
 import { useState } from 'react'
-import { seriesQuery } from '../api/usage.ts'
-import { formatBytes, formatCompact, formatCount, formatDateTime, formatMonth } from '../format.ts'
-import { downloadCsv } from '../parts/download-csv.ts'
-import { ProblemAlert } from '../parts/problem-alert.tsx'
-import { lastMonths } from './months.ts'
+import { type Resource, seriesQuery, type UsagePoint, type UsageRange } from '../api/usage.ts'
+import { formatBytes, formatCount } from '../format.ts'
+import { SeriesCard, type SeriesLine } from '../parts/series-card.tsx'
+import { STATUS_LINES } from '../parts/status-lines.ts'
+import { daysOf, isHourly, RANGES, type RangeName } from '../parts/usage-range.ts'
 
-const CHARTS = [
-  { resource: 'api_requests', title: 'API requests', color: 'indigo.6', format: formatCount },
-  { resource: 'documents_bytes', title: 'Storage, documents', color: 'teal.6', format: formatBytes },
-  { resource: 'files_bytes', title: 'Storage, files', color: 'cyan.6', format: formatBytes },
-  { resource: 'realtime_connections', title: 'Realtime connections, peak', color: 'grape.6', format: formatCount },
-  { resource: 'egress', title: 'Egress', color: 'orange.6', format: formatBytes },
-] as const
+type Source = SeriesLine & { resource: Resource; read?: (point: UsagePoint) => number | undefined }
+type Chart = {
+  title: string
+  fileName: string
+  format: (value: number) => string
+  isStacked?: boolean
+  sources: Source[]
+}
 
-/** How the month went, resource by resource: drawn, or as a table for those who want the figures. */
+const REQUESTS: Chart = {
+  title: 'API requests',
+  fileName: 'api_requests',
+  format: formatCount,
+  isStacked: true,
+  sources: STATUS_LINES.map((line) => ({
+    ...line,
+    resource: 'api_requests',
+    read: ({ by_status }) => by_status?.[line.id],
+  })),
+}
+/** By hour the statuses are not known. */
+const HOURLY_REQUESTS: Chart = {
+  ...REQUESTS,
+  sources: [{ id: 'api_requests', name: 'Requests', color: 'var(--chart-1)', resource: 'api_requests' }],
+}
+const CHARTS: readonly Chart[] = [
+  {
+    title: 'Storage',
+    fileName: 'storage',
+    format: formatBytes,
+    isStacked: true,
+    sources: [
+      { id: 'documents_bytes', name: 'Documents', color: 'var(--chart-2)', resource: 'documents_bytes' },
+      { id: 'files_bytes', name: 'Files', color: 'var(--chart-3)', resource: 'files_bytes' },
+    ],
+  },
+  {
+    title: 'Realtime connections',
+    fileName: 'realtime_connections',
+    format: formatCount,
+    sources: [
+      { id: 'peak', name: 'Peak', color: 'var(--chart-5)', resource: 'realtime_connections' },
+      {
+        id: 'average',
+        name: 'Average',
+        color: 'var(--chart-1)',
+        resource: 'realtime_connections',
+        read: ({ average }) => average,
+      },
+    ],
+  },
+  {
+    title: 'Traffic',
+    fileName: 'traffic',
+    format: formatBytes,
+    sources: [
+      { id: 'egress_bytes', name: 'Egress', color: 'var(--chart-3)', resource: 'egress' },
+      { id: 'ingress_bytes', name: 'Ingress', color: 'var(--chart-2)', resource: 'ingress' },
+    ],
+  },
+]
+
+/** How it went, resource by resource, over a week or a year. */
 export function UsageCharts({ tenantId }: { tenantId: string }) {
-  const months = lastMonths(12)
-  const [month, setMonth] = useState(months[0] ?? '')
-  const [step, setStep] = useState<'hour' | 'day'>('day')
+  const [name, setName] = useState<RangeName>('30')
+  const [chosenStep, setStep] = useState<'hour' | 'day'>('day')
   const [view, setView] = useState<'chart' | 'table'>('chart')
+  const days = daysOf(name)
+  const step = isHourly(days) ? chosenStep : 'day'
+  const charts = [step === 'day' ? REQUESTS : HOURLY_REQUESTS, ...CHARTS]
   return (
     <section aria-label="Usage over time">
       <Group justify="space-between" mb="md">
         <Title order={2}>Usage over time</Title>
         <Group gap="xs">
           <Select
-            aria-label="Month"
-            w={180}
+            aria-label="Range"
+            w={160}
             allowDeselect={false}
-            data={months.map((one) => ({ value: one, label: formatMonth(one) }))}
-            value={month}
-            onChange={(next) => setMonth(next ?? month)}
+            data={RANGES}
+            value={name}
+            onChange={(next) => next !== null && setName(next as RangeName)}
           />
           <SegmentedControl
             aria-label="Step"
+            disabled={!isHourly(days)}
             data={[
               { value: 'day', label: 'By day' },
               { value: 'hour', label: 'By hour' },
@@ -57,84 +112,47 @@ export function UsageCharts({ tenantId }: { tenantId: string }) {
         </Group>
       </Group>
       <SimpleGrid cols={{ base: 1, md: 2 }}>
-        {CHARTS.map((chart) => (
-          <ChartCard key={chart.resource} chart={chart} question={{ tenantId, month, step }} view={view} />
+        {charts.map((chart) => (
+          <UsageChart key={chart.title} chart={chart} tenantId={tenantId} range={{ ...days, step }} view={view} />
         ))}
       </SimpleGrid>
     </section>
   )
 }
 
-function ChartCard(props: {
-  chart: (typeof CHARTS)[number]
-  question: { tenantId: string; month: string; step: 'hour' | 'day' }
-  view: 'chart' | 'table'
-}) {
-  const { chart, question, view } = props
-  const series = useQuery(seriesQuery({ ...question, resource: chart.resource }))
-  const points = series.data?.data ?? []
-  const rows = points.map(({ at, value }) => ({ at: formatDateTime(at), [chart.title]: value }))
+function UsageChart(props: { chart: Chart; tenantId: string; range: UsageRange; view: 'chart' | 'table' }) {
+  const { chart, tenantId, range } = props
+  const resources = [...new Set(chart.sources.map(({ resource }) => resource))]
+  const results = useQueries({ queries: resources.map((resource) => seriesQuery(tenantId, range, resource)) })
+  const pointsOf = (resource: Resource) => results[resources.indexOf(resource)]?.data?.data ?? []
+  const [first] = resources
+  const times = first === undefined ? [] : pointsOf(first).map(({ at }) => at)
+  const rows = times.map((at, i) => ({
+    at,
+    values: Object.fromEntries(
+      chart.sources.map(({ id, resource, read = ({ value }) => value }) => {
+        const point = pointsOf(resource)[i]
+        return [id, point === undefined ? 0 : (read(point) ?? 0)]
+      }),
+    ),
+  }))
+  // What never came is not in the legend.
+  const seen = chart.sources.filter(({ id }) => rows.some(({ values }) => (values[id] ?? 0) > 0))
   return (
-    <Paper p="lg">
-      <Group justify="space-between" mb="sm">
-        <Title order={3} size="h5">
-          {chart.title}
-        </Title>
-        <Button
-          size="compact-xs"
-          variant="default"
-          disabled={points.length === 0}
-          aria-label={`${chart.title} as CSV`}
-          onClick={() =>
-            downloadCsv(
-              `${chart.resource}-${question.month}.csv`,
-              ['from', chart.resource],
-              points.map(({ at, value }) => [at, value]),
-            )
-          }
-        >
-          CSV
-        </Button>
-      </Group>
-      {series.error !== null && series.data === undefined ? (
-        <ProblemAlert fault={series.error} onRetry={() => void series.refetch()} />
-      ) : points.every(({ value }) => value === 0) ? (
-        <Text size="sm" c="dimmed" mih={160}>
-          {series.isPending ? 'Loading…' : 'Nothing in this month.'}
-        </Text>
-      ) : view === 'chart' ? (
-        <AreaChart
-          h={180}
-          data={rows}
-          dataKey="at"
-          series={[{ name: chart.title, color: chart.color }]}
-          withDots={false}
-          withXAxis={false}
-          curveType="linear"
-          valueFormatter={chart.format}
-          yAxisProps={{ width: 60, tickFormatter: chart.format === formatCount ? formatCompact : formatBytes }}
-        />
-      ) : (
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reachable by keyboard
-        <section style={{ maxHeight: 240, overflow: 'auto' }} tabIndex={0} aria-label={`${chart.title}, figures`}>
-          <Table>
-            <Table.Thead>
-              <Table.Tr>
-                <Table.Th>From</Table.Th>
-                <Table.Th ta="right">{chart.title}</Table.Th>
-              </Table.Tr>
-            </Table.Thead>
-            <Table.Tbody>
-              {points.map(({ at, value }) => (
-                <Table.Tr key={at}>
-                  <Table.Td>{formatDateTime(at)}</Table.Td>
-                  <Table.Td ta="right">{chart.format(value)}</Table.Td>
-                </Table.Tr>
-              ))}
-            </Table.Tbody>
-          </Table>
-        </section>
-      )}
-    </Paper>
+    <SeriesCard
+      title={chart.title}
+      lines={seen.length === 0 ? chart.sources : seen}
+      rows={rows}
+      step={range.step}
+      format={chart.format}
+      isStacked={chart.isStacked === true}
+      view={props.view}
+      fileName={`${chart.fileName}-${range.from}-${range.to}`}
+      isLoading={results.some(({ isPending }) => isPending)}
+      fault={results.find(({ error }) => error !== null)?.error}
+      onRetry={() => {
+        for (const result of results) void result.refetch()
+      }}
+    />
   )
 }
