@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { OWN_TABLE_PREFIXES } from '../../tenancy/own-tables.ts'
+import { objectsOfSchema } from '../postgres/objects-of-schema.ts'
 import type { Statement } from '../postgres/statement.ts'
 import { type CallableFunction, type Catalogue, type Column, type Relation, TENANT_COLUMN } from './catalogue.ts'
 import { deriveViewKeys, readColumnOrigins, type StoredRelation } from './view-keys.ts'
@@ -9,11 +10,9 @@ import { deriveViewKeys, readColumnOrigins, type StoredRelation } from './view-k
  * `format_type` qualify every type that is not Postgres's own.
  */
 const LOAD = `
-with ns as (select oid from pg_namespace where nspname = $1),
-rel as (
+with rel as (
   select c.oid, c.relname, c.relkind, pg_relation_is_updatable(c.oid, true) as events
-  from pg_class c join ns on ns.oid = c.relnamespace
-  where c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
+  from pg_class c where c.oid = any ${objectsOfSchema('pg_class')} and c.relkind in ('r', 'p', 'v', 'm', 'f') and not c.relispartition
     -- Our own books beside the tenant's tables.
     and not c.relname::text ^@ any (array[${OWN_TABLE_PREFIXES.map((prefix) => `'${prefix}'`).join(', ')}])
 ),
@@ -24,7 +23,7 @@ names as (
     (select array_agg(a.attname order by k.ord) from unnest(con.confkey) with ordinality k(num, ord)
       join pg_attribute a on a.attrelid = con.confrelid and a.attnum = k.num) as referenced
   from pg_constraint con
-  where con.conrelid in (select oid from rel) and con.contype in ('p', 'f') and con.conparentid = 0
+  where con.conrelid = any (array(select oid from rel)) and con.contype in ('p', 'f') and con.conparentid = 0
 )
 select json_build_object(
   'relations', (select coalesce(json_agg(json_build_object(
@@ -86,10 +85,10 @@ select json_build_object(
         'mode', coalesce(p.proargmodes[k.ord]::text, 'i')) order by k.ord), '[]')
       from unnest(coalesce(p.proallargtypes, p.proargtypes::oid[])) with ordinality k(type, ord))
   ) order by p.proname, p.oid), '[]')
-    from pg_proc p join ns on ns.oid = p.pronamespace join pg_type t on t.oid = p.prorettype
-    where p.prokind = 'f' and t.typname not in ('trigger', 'event_trigger')),
-  'types', (select coalesce(json_agg(t.typname), '[]') from pg_type t join ns on ns.oid = t.typnamespace
-    where t.typtype in ('e', 'd'))
+    from pg_proc p join pg_type t on t.oid = p.prorettype
+    where p.oid = any ${objectsOfSchema('pg_proc')} and p.prokind = 'f' and t.typname not in ('trigger', 'event_trigger')),
+  'types', (select coalesce(json_agg(t.typname), '[]') from pg_type t
+    where t.oid = any ${objectsOfSchema('pg_type')} and t.typtype in ('e', 'd'))
 )::text`
 
 const columnSchema = z.object({

@@ -2,6 +2,7 @@ import pg from 'pg'
 import { Problem } from '../../runtime/problem.ts'
 import { type Catalogue, type Relation, TENANT_COLUMN } from '../catalogue/catalogue.ts'
 import type { Catalogues } from '../catalogue/catalogues.ts'
+import { objectsOfSchema } from '../postgres/objects-of-schema.ts'
 import { contextStatement, type Principal } from '../postgres/principal.ts'
 import type { Server } from '../postgres/servers.ts'
 import type { Statement } from '../postgres/statement.ts'
@@ -35,8 +36,8 @@ from (
       join pg_attribute a on a.attrelid = c.oid and a.attnum = d.refobjsubid
       where p2.polrelid = c.oid and a.attname <> '${TENANT_COLUMN}') as columns
   from pg_class c
-  join pg_namespace n on n.oid = c.relnamespace and n.nspname = $1
   join pg_policy p on p.polrelid = c.oid
+  where c.oid = any ${objectsOfSchema('pg_class')}
   group by c.oid, c.relname
 ) t`
 

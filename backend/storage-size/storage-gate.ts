@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import pg from 'pg'
 import { Problem } from '../../runtime/problem.ts'
+import { objectsOfSchema } from '../postgres/objects-of-schema.ts'
 import { contextStatement, type Principal } from '../postgres/principal.ts'
 import type { Server } from '../postgres/servers.ts'
 import type { Outcome, Statement } from '../postgres/statement.ts'
@@ -15,7 +16,7 @@ const BYTES_PER_ROW = 16_384
 const BYTES_PER_BODY_BYTE = 3
 
 const SIZE = `select coalesce(sum(pg_total_relation_size(c.oid)), 0)::text from pg_class c \
-where c.relnamespace = (select oid from pg_namespace where nspname = $1) and c.relkind in ('r', 'm')`
+where c.oid = any ${objectsOfSchema('pg_class')} and c.relkind in ('r', 'm')`
 const LOCK = 'select pg_advisory_xact_lock(1095062098, hashtext($1))'
 
 type Known = { bytes: number; measuredAtMs: number; growthBytes: number }
