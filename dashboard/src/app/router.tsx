@@ -38,6 +38,22 @@ export const router = createBrowserRouter([
             path: 'operations',
             lazy: async () => ({ Component: (await import('../platform/operations-page.tsx')).OperationsPage }),
           },
+          {
+            path: 'servers',
+            lazy: async () => ({ Component: (await import('../platform/servers-page.tsx')).ServersPage }),
+          },
+          {
+            path: 'isolation',
+            lazy: async () => ({ Component: (await import('../platform/isolation-page.tsx')).IsolationPage }),
+          },
+          {
+            path: 'webhooks',
+            lazy: async () => ({ Component: (await import('../platform/webhooks-page.tsx')).WebhooksPage }),
+          },
+          {
+            path: 'platform-keys',
+            lazy: async () => ({ Component: (await import('../platform/platform-keys-page.tsx')).PlatformKeysPage }),
+          },
           { path: '*', element: <NoPage /> },
         ],
       },

@@ -18,9 +18,13 @@ import {
   DashboardIcon,
   ExitIcon,
   ExternalLinkIcon,
+  IdCardIcon,
   LayersIcon,
+  LockClosedIcon,
   MixerHorizontalIcon,
   MoonIcon,
+  PaperPlaneIcon,
+  StackIcon,
   SunIcon,
 } from '@radix-ui/react-icons'
 import { type ReactNode, Suspense, useEffect } from 'react'
@@ -76,6 +80,9 @@ export function Shell() {
 function Navigation({ onBurger }: { onBurger: () => void }) {
   const canSeeAlerts = useRight('alerts', 'see')
   const canSeeOperations = useRight('operations', 'see')
+  const canSeeAudits = useRight('auditLog', 'see')
+  const canSeeWebhooks = useRight('webhooks', 'see')
+  const canSeeKeys = useRight('platformKeys', 'see')
   return (
     <>
       <div style={{ display: 'flex', alignItems: 'flex-start', justifyContent: 'space-between' }}>
@@ -93,6 +100,10 @@ function Navigation({ onBurger }: { onBurger: () => void }) {
       <PageLink to="/tenants" icon={<LayersIcon />} label="Tenants" />
       {canSeeAlerts && <PageLink to="/alerts" icon={<BellIcon />} label="Alerts" count={<OpenAlerts />} />}
       {canSeeOperations && <PageLink to="/operations" icon={<CubeIcon />} label="Operations" />}
+      {canSeeOperations && <PageLink to="/servers" icon={<StackIcon />} label="Servers" />}
+      {canSeeAudits && <PageLink to="/isolation" icon={<LockClosedIcon />} label="Isolation audit" />}
+      {canSeeWebhooks && <PageLink to="/webhooks" icon={<PaperPlaneIcon />} label="Webhooks" />}
+      {canSeeKeys && <PageLink to="/platform-keys" icon={<IdCardIcon />} label="Platform keys" />}
       <PageLink to="/pricing" icon={<MixerHorizontalIcon />} label="Pricing" />
       <div className={classes.section}>Elsewhere</div>
       <OutsideLink href="/docs" icon={<ExternalLinkIcon />} label="API reference" />
