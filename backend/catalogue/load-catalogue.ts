@@ -1,6 +1,6 @@
 import { z } from 'zod'
+import { objectsOfSchema } from '../../runtime/objects-of-schema.ts'
 import { OWN_TABLE_PREFIXES } from '../../tenancy/own-tables.ts'
-import { objectsOfSchema } from '../postgres/objects-of-schema.ts'
 import type { Statement } from '../postgres/statement.ts'
 import { type CallableFunction, type Catalogue, type Column, type Relation, TENANT_COLUMN } from './catalogue.ts'
 import { deriveViewKeys, readColumnOrigins, type StoredRelation } from './view-keys.ts'

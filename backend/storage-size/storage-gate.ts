@@ -1,7 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import pg from 'pg'
+import { objectsOfSchema } from '../../runtime/objects-of-schema.ts'
 import { Problem } from '../../runtime/problem.ts'
-import { objectsOfSchema } from '../postgres/objects-of-schema.ts'
 import { contextStatement, type Principal } from '../postgres/principal.ts'
 import type { Server } from '../postgres/servers.ts'
 import type { Outcome, Statement } from '../postgres/statement.ts'

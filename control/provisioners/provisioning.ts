@@ -105,9 +105,10 @@ export async function startProvisioning(options: {
       shared,
       spares,
       close: async () => {
-        const running = servers.watched()
         const kept = clusters.watched()
         await Promise.all([servers.close(), clusters.close()])
+        // Only now: one that was being started is among them, and none is started any more.
+        const running = servers.watched()
         if (!options.keepServers)
           await Promise.all([
             ...running.map((tenantId) => servers.stop(tenantId)),

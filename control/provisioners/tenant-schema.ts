@@ -1,3 +1,4 @@
+import { objectsOfSchema } from '../../runtime/objects-of-schema.ts'
 import { tenantSchemaName } from '../../tenancy/tenant.ts'
 import type { Queryable } from '../stores/change.ts'
 
@@ -55,7 +56,7 @@ export async function dropTenantSchema(db: Queryable, tenantId: string): Promise
     const tables = await db.query<{ name: string }>(
       `select format('%I.%I', nspname, relname) as name
        from pg_class join pg_namespace namespace on namespace.oid = relnamespace
-       where nspname = $1 and relkind in ('r', 'p') and not relispartition limit $2`,
+       where pg_class.oid = any ${objectsOfSchema('pg_class')} and relkind in ('r', 'p') and not relispartition limit $2`,
       [name, DROP_BATCH],
     )
     if (tables.rows.length === 0) break

@@ -79,7 +79,7 @@ export class OwnServers implements ComputeSource {
     })()
   }
 
-  /** Stops watching; the servers go on. */
+  /** Stops watching; the servers go on, and none is started any more. */
   async close(): Promise<void> {
     this.#stopped = true
     await this.#loop
@@ -105,6 +105,7 @@ export class OwnServers implements ComputeSource {
   /** Makes the data directory if needed and starts the server unless it runs; callers at once share one start. */
   ensureRunning(tenantId: string): Promise<void> {
     let starting = this.#starting.get(tenantId)
+    if (starting === undefined && this.#stopped) return Promise.reject(new Error('Control is stopping'))
     if (starting === undefined) {
       starting = this.#slots.run(() => this.#startLocked(tenantId)).finally(() => this.#starting.delete(tenantId))
       this.#starting.set(tenantId, starting)
@@ -208,6 +209,7 @@ export class OwnServers implements ComputeSource {
         `select 1 from control.tenants where tenant_id = $1 and server = $1 and status in ('active', 'suspended', 'migrating')`,
         [tenantId],
       )
+      if (this.#stopped) return
       // Paused or removed by another control process.
       if (tenant.rowCount === 0) {
         this.#watched.delete(tenantId)
