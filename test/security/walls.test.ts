@@ -90,13 +90,15 @@ test("without the role wall (granted the other's schema), row-level security let
 
 test('without the policy wall (policies dropped), nobody sees a row', async () => {
   for (const tenant of [alice, mallory]) {
-    const policies = await admin.query<{ policyname: string }>(
-      'select policyname from pg_policies where schemaname = $1',
+    const policies = await admin.query<{ tablename: string; policyname: string }>(
+      'select tablename, policyname from pg_policies where schemaname = $1',
       [schemaOf(tenant)],
     )
     expect(policies.rowCount).toBeGreaterThan(0)
-    for (const { policyname } of policies.rows)
-      await admin.query(`drop policy ${pg.escapeIdentifier(policyname)} on ${schemaOf(tenant)}.todos`)
+    for (const { tablename, policyname } of policies.rows)
+      await admin.query(
+        `drop policy ${pg.escapeIdentifier(policyname)} on ${schemaOf(tenant)}.${pg.escapeIdentifier(tablename)}`,
+      )
   }
   expect(await malloryReads()).not.toContain(CANARY)
   await expect(asMallory(`select * from ${schemaOf(alice)}.todos`)).rejects.toMatchObject({ code: '42501' })
