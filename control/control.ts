@@ -26,7 +26,7 @@ import { Exports } from './exporting/exports.ts'
 import { listen } from './http-listener.ts'
 import { auditIsolation } from './isolation-audit/audit-isolation.ts'
 import { IsolationAudits } from './isolation-audit/isolation-audits.ts'
-import { ownServersToAudit } from './isolation-audit/own-servers.ts'
+import { listOwnServers } from './isolation-audit/own-servers.ts'
 import { ReportSigner } from './isolation-audit/report-signature.ts'
 import { isolationAuditRoutes } from './isolation-audit/routes.ts'
 import type { MoveOptions } from './moving/ends.ts'
@@ -203,9 +203,9 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     clock,
   })
   const audits = new IsolationAudits({
-    audit: () =>
+    audit: async () =>
       auditIsolation({
-        servers: [...provisioning.shared.list(), ...ownServersToAudit(provisioning.servers, provisioning.clusters)],
+        servers: [...provisioning.shared.list(), ...(await listOwnServers(provisioning.tenantsDirectory))],
         metadata: pool,
         clock,
       }),

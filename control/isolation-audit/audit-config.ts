@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { z } from 'zod'
 import { ConfigError, domainName, readConfig, secret, url, urlList } from '../../runtime/config.ts'
@@ -10,6 +10,8 @@ export type AuditCommand = {
   metadataUrl: string | undefined
   sharedUrls: readonly string[]
   dataDirectory: string | undefined
+  /** Where tenants' own servers of this machine have their data. */
+  tenantsDirectory: string | undefined
   internalSecret: string | undefined
   canary: { gatewayUrl: string; domain: string; platformKey: string } | undefined
   accept: readonly string[]
@@ -18,7 +20,8 @@ export type AuditCommand = {
 export const USAGE = `npm run audit:isolation -- [--endpoints FILE] [--json] [--no-canary] [--accept CODE[:OBJECT]]...
 
 Reads the servers from AERODB_DATABASE_URL and AERODB_SHARED_DATABASE_URLS where those are set, else from the endpoints file
-of a running platform (<data dir>/endpoints.json). Ends with 0 when the walls stand, 1 on any finding, 2 when it could not run.`
+of a running platform (<data dir>/endpoints.json). Tenants' own servers are those that run below the folder of that file, or
+below AERODB_DATA_DIR: run it as the user that control runs as. Ends with 0 when the walls stand, 1 on any finding, 2 when it could not run.`
 
 const schema = z.object({
   AERODB_DATA_DIR: z.string().default('.aerodb'),
@@ -65,6 +68,7 @@ export function readAuditCommand(
       metadataUrl: config.AERODB_DATABASE_URL,
       sharedUrls: config.AERODB_SHARED_DATABASE_URLS,
       dataDirectory: undefined,
+      tenantsDirectory: env.AERODB_DATA_DIR === undefined ? undefined : join(dataDirectory, 'tenants'),
       canary: canProbe ? { gatewayUrl, domain, platformKey } : undefined,
     }
   }
@@ -82,6 +86,7 @@ export function readAuditCommand(
     metadataUrl: data.metadata_database_url,
     sharedUrls: data.shared_database_urls,
     dataDirectory: options.endpoints === undefined ? dataDirectory : undefined,
+    tenantsDirectory: join(dirname(file), 'tenants'),
     canary:
       options['no-canary'] === true
         ? undefined

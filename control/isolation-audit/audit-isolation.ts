@@ -4,6 +4,8 @@ import { type AuditedServer, auditServer, toFinding } from './audit-server.ts'
 import { type ProbeTarget, probeCanaries } from './canary-probes.ts'
 import { auditFileModes } from './file-modes.ts'
 import type { Finding, Observation } from './finding.ts'
+import { auditOwnProcesses } from './own-server-walls.ts'
+import { tenantOfOwnServer } from './own-servers.ts'
 import { compareWithRegister, readTenantRegister, type TenantRegister, tenantOfSchema } from './registered-tenants.ts'
 import { buildReport, type IsolationReport } from './report.ts'
 
@@ -21,6 +23,9 @@ export type AuditOptions = {
   clock: Clock
 }
 
+/** SQLSTATE of a server that is not ready, or not any more. */
+const CANNOT_CONNECT_NOW = '57P03'
+
 /**
  * Looks at every wall between tenants and reports each rule that is broken. It changes nothing (but for the two canary tenants,
  * which it removes again), and takes a number of statements that does not depend on the number of tenants.
@@ -36,22 +41,29 @@ export async function auditIsolation(options: AuditOptions): Promise<IsolationRe
   for (const server of options.servers) {
     // The names come with the register, which is read after the server.
     const audit = await auditServer(server, (schema) => tenantOfSchema(schema, undefined)).catch(
-      async (fault: Error) => {
+      async (fault: Error & { code?: string }) => {
         if (!('isOwn' in server)) throw fault
-        if ((await server.isRunning?.()) === false) return
+        // Stopped meanwhile, or starting or stopping: it lets nobody in.
+        if (fault.code === CANNOT_CONNECT_NOW || (await server.isRunning?.()) === false) return
         const seen = { schema: null, object: `server ${server.name}`, what: fault.message }
         findings.push(beside({ code: 'check_failed', ...seen }, server.name))
       },
     )
     if (audit === undefined) continue
     const register = options.metadata === undefined ? undefined : await readTenantRegister(options.metadata)
-    findings.push(...nameTenants(audit.findings, register))
+    const isOwn = 'isOwn' in server
+    findings.push(...nameTenants(isOwn ? ownedBy(server.name, audit.findings) : audit.findings, register))
     if (register !== undefined) {
       const named = (schema: string) => tenantOfSchema(schema, register)
       findings.push(...compareWithRegister(audit, register).map((seen) => toFinding(seen, server.name, named)))
     }
     audits.push(audit)
   }
+  const directories = options.servers.flatMap((server) =>
+    'isOwn' in server && server.directory !== undefined ? [{ name: server.name, directory: server.directory }] : [],
+  )
+  for (const [{ name }, seen] of await auditOwnProcesses(directories))
+    findings.push(...ownedBy(name, [beside(seen, name)]))
   if (options.dataDirectory !== undefined)
     findings.push(...(await auditFileModes(options.dataDirectory)).map((seen) => beside(seen, 'files')))
   let canary: IsolationReport['canary'] = 'not_probed'
@@ -75,6 +87,12 @@ export async function auditIsolation(options: AuditOptions): Promise<IsolationRe
     nowMs: clock.nowMs(),
     durationMs: clock.monotonicMs() - startedMs,
   })
+}
+
+/** What is found on a tenant's own server is that tenant's. */
+function ownedBy(server: string, findings: readonly Finding[]): Finding[] {
+  const owner = { tenant_id: tenantOfOwnServer(server), name: null }
+  return findings.map((finding) => ({ ...finding, tenant: finding.tenant ?? owner }))
 }
 
 function nameTenants(findings: readonly Finding[], register: TenantRegister | undefined): Finding[] {

@@ -318,22 +318,11 @@ test('a line that lets anybody in without a secret is found', async () => {
 })
 
 test('on its own server a tenant may have what it likes in its schema, and the server is as closed', async () => {
-  const own = () =>
-    auditServer(
-      {
-        name: a.tenantId,
-        isOwn: true,
-        withClient: async (work) => {
-          const client = await server.pool.connect()
-          try {
-            return await work(client)
-          } finally {
-            client.release()
-          }
-        },
-      },
-      () => null,
-    )
+  const own = async () => {
+    const audited = await auditServer(server.asOwn, () => null)
+    // This server's own lines admit everybody who has a password; a tenant's do not (own-server.test.ts).
+    return { findings: audited.findings.filter(({ code }) => code !== 'authentication_wider') }
+  }
   await run('set role aerodb_ddl; create view $A.mine as select 1 as one; create table $A.plain (id int); reset role')
   expect((await own()).findings).toEqual([])
   await run('alter role $A bypassrls')
@@ -343,8 +332,9 @@ test('on its own server a tenant may have what it likes in its schema, and the s
 
 test('every rule about servers has a test that breaks it', () => {
   const elsewhere = ['schema_without_tenant', 'tenant_without_schema', 'file_mode', 'canary_leak']
+  const own = ['authentication_wider', 'port_open', 'process_user']
   const below = ['tenant_column_missing', 'foreign_access', 'trust_authentication', 'check_failed']
-  const broken = new Set([...cases.map(([code]) => code), ...elsewhere, ...below])
+  const broken = new Set([...cases.map(([code]) => code), ...elsewhere, ...own, ...below])
   expect(Object.keys(RULES).filter((code) => !broken.has(code))).toEqual([])
 })
 

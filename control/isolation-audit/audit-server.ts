@@ -2,6 +2,7 @@ import type { ClientBase } from 'pg'
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import { TENANT_SCHEMAS } from './checks/common.ts'
 import { SERVER_RIGHT_QUERIES, TENANT_RIGHT_QUERIES } from './checks/grants.ts'
+import { OWN_SERVER_QUERIES } from './checks/own-server.ts'
 import { REFERENCE_QUERIES } from './checks/references.ts'
 import { ROLE_QUERIES } from './checks/roles.ts'
 import { ROW_QUERIES } from './checks/rows.ts'
@@ -10,16 +11,27 @@ import type { CatalogueQuery, Finding, Observation } from './finding.ts'
 import { RULES } from './rules.ts'
 
 /** What holds on a tenant's own server too, where it is alone and may have views and functions of its own. */
-const OWN_QUERIES = [...SERVER_RIGHT_QUERIES, ...ROLE_QUERIES, ...SERVER_QUERIES]
-const SHARED_QUERIES = [...ROW_QUERIES, ...TENANT_RIGHT_QUERIES, ...REFERENCE_QUERIES, ...OWN_QUERIES]
+const EVERY_SERVER_QUERIES = [...SERVER_RIGHT_QUERIES, ...ROLE_QUERIES, ...SERVER_QUERIES]
+const OWN_QUERIES = [...EVERY_SERVER_QUERIES, ...OWN_SERVER_QUERIES]
+const SHARED_QUERIES = [...ROW_QUERIES, ...TENANT_RIGHT_QUERIES, ...REFERENCE_QUERIES, ...EVERY_SERVER_QUERIES]
 /** Of one query at most so many findings are listed; how many there are is said all the same. */
 const MAX_LISTED = 500
 const STATEMENT_TIMEOUT_MS = 120_000
 
 type WithClient = <Result>(work: (client: ClientBase) => Promise<Result>) => Promise<Result>
 
-/** A tenant's own server, named by the tenant's id. One that is known to have been paused meanwhile (`isRunning`) is left out. */
-type OwnAuditedServer = { name: string; isOwn: true; withClient: WithClient; isRunning?: () => Promise<boolean> }
+/**
+ * A tenant's own server, named by its data directory: the tenant's id, or a node of its cluster. One that was paused meanwhile is
+ * left out.
+ */
+type OwnAuditedServer = {
+  name: string
+  isOwn: true
+  /** Looked at too, where it is of this machine. */
+  directory?: string
+  withClient: WithClient
+  isRunning?: () => Promise<boolean>
+}
 
 /** A server as its administrator reaches it: of the shared tier, or a tenant's own. */
 export type AuditedServer = { name: string; pool: PostgresPool } | OwnAuditedServer

@@ -4,6 +4,7 @@ import { makeLogger } from '../../runtime/log.ts'
 import { makePostgresPool, type PostgresPool } from '../../runtime/postgres-pool.ts'
 import { type AuditCommand, readAuditCommand } from './audit-config.ts'
 import { auditIsolation } from './audit-isolation.ts'
+import { listOwnServers } from './own-servers.ts'
 import { renderReport } from './report.ts'
 import { ReportSigner } from './report-signature.ts'
 import { nameServers } from './server-names.ts'
@@ -22,7 +23,10 @@ async function main(): Promise<number> {
     const metadata = command.metadataUrl === undefined ? undefined : open(command.metadataUrl)
     const servers = await nameServers(command.sharedUrls.map(open), metadata)
     const report = await auditIsolation({
-      servers,
+      servers: [
+        ...servers,
+        ...(command.tenantsDirectory === undefined ? [] : await listOwnServers(command.tenantsDirectory)),
+      ],
       ...(metadata === undefined ? {} : { metadata }),
       ...(command.dataDirectory === undefined ? {} : { dataDirectory: command.dataDirectory }),
       ...(command.canary === undefined ? {} : { canary: command.canary }),

@@ -67,17 +67,17 @@ export function buildReport(run: {
  * the servers only its own (`server`; all findings of others are out).
  */
 export function reportForTenant(report: IsolationReport, tenantId: string, server: string): IsolationReport {
+  // The nodes of a cluster are audited one by one.
+  const isOf = (name: string) => name === server || name.replace(/-[1-9]$/, '') === server
   const concerns = (finding: Finding) =>
     finding.tenant === null
-      ? finding.server === server || finding.server === 'gateway'
+      ? isOf(finding.server) || finding.server === 'gateway'
       : finding.tenant.tenant_id === tenantId
   const findings = report.findings.filter(concerns)
   return {
     ...report,
     ok: findings.length === 0 && report.unlisted === 0,
-    servers: report.servers
-      .filter((audited) => audited.server === server)
-      .map((audited) => ({ ...audited, tenants: 1 })),
+    servers: report.servers.filter((audited) => isOf(audited.server)).map((audited) => ({ ...audited, tenants: 1 })),
     rules: report.rules.map((rule) => ({
       ...rule,
       findings: findings.filter((finding) => finding.code === rule.code).length,

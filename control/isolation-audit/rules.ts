@@ -208,6 +208,24 @@ export const RULES = {
     promise: 'Nobody connects without a secret.',
     remedy: 'Use scram-sha-256 in pg_hba.conf.',
   },
+  authentication_wider: {
+    severity: 'high',
+    promise:
+      'Into a tenant’s own server come its administrator by the socket, the backends’ logins and its standbys, from this machine; nobody else.',
+    remedy: 'Take the line out of pg_hba.conf or pg_ident.conf, and SELECT pg_reload_conf().',
+  },
+  port_open: {
+    severity: 'high',
+    promise: 'A tenant’s own server listens on loopback only, and its socket is closed to other accounts.',
+    remedy: 'Let control start the server again: it sets both.',
+  },
+  process_user: {
+    severity: 'high',
+    promise:
+      'A tenant’s own server runs as the owner of its directory and, where the platform is root, as nobody else’s.',
+    remedy:
+      'Stop the server, chown its directory back to the user that control noted (os_uid), and let control start it.',
+  },
   schema_name_unknown: {
     severity: 'medium',
     promise: 'Every schema named like a tenant’s is one.',

@@ -31,6 +31,8 @@ export type Provisioning = {
   servers: OwnServers
   clusters: Clusters
   compute: ComputeMeter
+  /** Where the data directories of tenants' own servers lie. */
+  tenantsDirectory: string
   close: () => Promise<void>
 }
 
@@ -102,6 +104,7 @@ export async function startProvisioning(options: {
       servers,
       clusters,
       compute,
+      tenantsDirectory: path,
       shared,
       spares,
       close: async () => {

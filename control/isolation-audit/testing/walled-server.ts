@@ -9,6 +9,7 @@ import { PostgresServer } from '../../../runtime/postgres-server.ts'
 import { tenantSchemaName } from '../../../tenancy/tenant.ts'
 import { setUpServer } from '../../provisioners/server-setup.ts'
 import { createTenantSchema } from '../../provisioners/tenant-schema.ts'
+import type { AuditedServer } from '../audit-server.ts'
 
 export type WalledTenant = { tenantId: string; schema: string }
 
@@ -26,7 +27,8 @@ export class WalledServer {
     this.pool = makePostgresPool({ url: server.url('shared'), applicationName: 'test', maxConnections: 2, log })
   }
 
-  static async start(): Promise<WalledServer> {
+  /** @param settings of the server, beside the test's own. */
+  static async start(settings: Readonly<Record<string, string>> = {}): Promise<WalledServer> {
     const directory = await mkdtemp(join(tmpdir(), 'aerodb-audit-'))
     await chmod(directory, 0o711)
     const server = new PostgresServer({
@@ -41,6 +43,7 @@ export class WalledServer {
         wal_level: 'logical',
         autovacuum: 'off',
         max_locks_per_transaction: '256',
+        ...settings,
       },
     })
     await server.start()
@@ -96,6 +99,22 @@ export class WalledServer {
     const file = join(this.#directory, 'postgres', 'pg_hba.conf')
     this.#hba ??= await readFile(file, 'utf8')
     await writeFile(file, `${this.#hba}\n${line}\n`)
+  }
+
+  /** The same server as if it were a tenant's own. */
+  get asOwn(): AuditedServer {
+    return {
+      name: makeId('ten'),
+      isOwn: true,
+      withClient: async (work) => {
+        const client = await this.pool.connect()
+        try {
+          return await work(client)
+        } finally {
+          client.release()
+        }
+      },
+    }
   }
 
   /** The administrator's. */
