@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { z } from 'zod'
 import { domainName, flag, port, readConfig, secret, url, urlList, wholeNumber } from '../runtime/config.ts'
 import { LOG_LEVELS } from '../runtime/log.ts'
-import { isAddressRange } from './client-address.ts'
+import { FORWARDED_SOURCES, isAddressRange } from './client-address.ts'
 
 /** What a limit does while Redis is away: a bounded local budget, let all pass, or refuse all (503). */
 export const AWAY_POLICIES = ['local', 'open', 'closed'] as const
@@ -39,12 +39,14 @@ const schema = z.object({
   AERODB_GATEWAY_QUOTA_WHEN_REDIS_AWAY: z.enum(AWAY_POLICIES).default('local'),
   /** Wrong keys and tokens that one address may send each worker in a minute; 0 never slows anybody. */
   AERODB_GATEWAY_FAILED_KEYS_PER_MINUTE: wholeNumber(0, 1_000_000).default(300),
-  /** Addresses and CIDR ranges of proxies whose `X-Forwarded-For` and `-Proto` are believed. */
+  /** Addresses and CIDR ranges of proxies whose `X-Forwarded-For` and `-Proto`, or `Forwarded`, are believed. */
   AERODB_GATEWAY_TRUSTED_PROXIES: z
     .string()
     .transform((value) => value.split(',').map((part) => part.trim()))
     .pipe(z.array(z.string().refine(isAddressRange, 'must be addresses or CIDR ranges, separated by commas')))
     .default([]),
+  /** The field that they write; a proxy passes a client's other one on as it came. `any`: `X-Forwarded-For` before `Forwarded`. */
+  AERODB_GATEWAY_TRUSTED_PROXIES_WRITE: z.enum(FORWARDED_SOURCES).default('any'),
   /** With a directory of certificates (`<name>.crt` and `<name>.key`), TLS and HTTP/2 are served at the TLS port. */
   AERODB_GATEWAY_TLS_DIRECTORY: z.string().optional(),
   AERODB_GATEWAY_TLS_PORT: port.default(8443),

@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http'
 import { INTERNAL_HEADER_PREFIX } from '../tenancy/request-context.ts'
+import type { Exchange } from './exchange.ts'
 
 /** Fields that belong to one connection (RFC 9110 7.6.1) or that each hop sets itself; never passed on. */
 const HOP_BY_HOP: ReadonlySet<string> = new Set([
@@ -85,6 +86,25 @@ export function fieldsForUpstream(request: IncomingMessage, withCredentials: boo
     fields.push(original, raw[i + 1] ?? '')
   }
   return fields
+}
+
+/** Adds who asks, by which host and protocol (RFC 7239, and the older fields that say the same), and the request's id. */
+export function addForwardingFields(
+  into: string[],
+  { requestId, client, hostHeader }: Pick<Exchange, 'requestId' | 'client' | 'hostHeader'>,
+): void {
+  into.push(
+    'x-request-id',
+    requestId,
+    'forwarded',
+    client.forwarded(hostHeader),
+    'x-forwarded-for',
+    client.forwardedFor,
+    'x-forwarded-proto',
+    client.protocol,
+    'x-forwarded-host',
+    hostHeader,
+  )
 }
 
 /** The upstream's fields that go on to the client. Internal fields never leave. */

@@ -2,7 +2,7 @@ import type { Clock } from '../runtime/clock.ts'
 import { Problem } from '../runtime/problem.ts'
 import { CONTEXT_HEADER, type RequestContextCodec } from '../tenancy/request-context.ts'
 import type { Exchange } from './exchange.ts'
-import { fieldsForUpstream } from './forward-headers.ts'
+import { addForwardingFields, fieldsForUpstream } from './forward-headers.ts'
 import type { Principal } from './principal.ts'
 import { type RelayOptions, relay } from './relay.ts'
 import { bodyTooLarge, RequestBody } from './request-body.ts'
@@ -84,16 +84,7 @@ function send(
   options: ForwardOptions,
 ): void {
   const { request } = exchange
-  headers.push(
-    'x-request-id',
-    exchange.requestId,
-    'x-forwarded-for',
-    exchange.client.forwardedFor,
-    'x-forwarded-proto',
-    exchange.client.protocol,
-    'x-forwarded-host',
-    exchange.hostHeader,
-  )
+  addForwardingFields(headers, exchange)
   const length = request.headers['content-length']
   if (length !== undefined) {
     if (Number(length) > options.maxBodyBytes) throw bodyTooLarge(options.maxBodyBytes)

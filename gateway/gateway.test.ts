@@ -178,7 +178,7 @@ test('what clients send as internal or forwarding headers changes nothing', asyn
     'x-kept': '1',
   })
   expect(headers?.['x-aerodb-service']).toBeUndefined()
-  expect(headers?.forwarded).toBeUndefined()
+  expect(headers?.forwarded).toBe('for=127.0.0.1;host=acme.localhost;proto=http')
   expect(headers?.['x-secret-hop']).toBeUndefined()
 })
 

@@ -8,7 +8,7 @@ import { CONTEXT_HEADER } from '../tenancy/request-context.ts'
 import type { ConnectionKeeper } from './connection-keeper.ts'
 import type { Exchange } from './exchange.ts'
 import type { ForwardOptions } from './forward.ts'
-import { appendFieldsForClient, fieldsForUpstream } from './forward-headers.ts'
+import { addForwardingFields, appendFieldsForClient, fieldsForUpstream } from './forward-headers.ts'
 import { respondProblem } from './respond.ts'
 import type { WebSocketTunnels } from './websocket-tunnels.ts'
 
@@ -54,18 +54,8 @@ export function makeForwardUpgrade(options: ForwardUpgradeOptions) {
     const upstream = options.upstreams.of(tenant.snapshot.backend)
     if (upstream === undefined) throw new Problem(503, 'tenant_provisioning', { headers: { 'Retry-After': '1' } })
     const headers = fieldsForUpstream(request, false)
-    headers.push(
-      CONTEXT_HEADER,
-      principal.contextFor(tenant.snapshot, options.codec, options.clock.nowMs()),
-      'x-request-id',
-      exchange.requestId,
-      'x-forwarded-for',
-      exchange.client.forwardedFor,
-      'x-forwarded-proto',
-      exchange.client.protocol,
-      'x-forwarded-host',
-      exchange.hostHeader,
-    )
+    headers.push(CONTEXT_HEADER, principal.contextFor(tenant.snapshot, options.codec, options.clock.nowMs()))
+    addForwardingFields(headers, exchange)
     options.upgradeDispatcher.dispatch(
       {
         origin: upstream.origin,

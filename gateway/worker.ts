@@ -204,7 +204,7 @@ export async function startWorker(service: ServiceContext<GatewayConfig>): Promi
     serveUpgrade,
     requestIds: new RequestIds(),
     hosts: new HostTargets(config.AERODB_DOMAIN),
-    clients: new ClientOrigins(config.AERODB_GATEWAY_TRUSTED_PROXIES),
+    clients: new ClientOrigins(config.AERODB_GATEWAY_TRUSTED_PROXIES, config.AERODB_GATEWAY_TRUSTED_PROXIES_WRITE),
     clock,
     maxHeaderBytes: config.AERODB_GATEWAY_MAX_HEADER_BYTES,
     maxTargetBytes: config.AERODB_GATEWAY_MAX_TARGET_BYTES,
