@@ -1,7 +1,9 @@
 import fc from 'fast-check'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { POSITIONS, type PositionedRequest, positionsOf } from '../../test/support/rest-positions.ts'
+import { hostileTexts } from '../../test/support/sql-payloads.ts'
 import { TenantDatabase, type TestTenant } from '../test-support/tenant-database.ts'
-import { type CallOptions, TestBackend } from '../test-support/test-backend.ts'
+import { TestBackend } from '../test-support/test-backend.ts'
 
 let database: TenantDatabase
 let backend: TestBackend
@@ -82,82 +84,49 @@ const payload = () =>
     fc.stringMatching(/^['"\\;()*,.:>-]{1,12}$/),
   )
 
+const COLLECTIONS = { table: 'todos', referring: 'lists' }
 const q = (text: string) => encodeURIComponent(text.toWellFormed())
 
-/** Every position of the grammar into which a client puts text. */
-const request = (): fc.Arbitrary<{ path: string; options: CallOptions }> =>
-  payload().chain((p) =>
-    fc
-      .constantFrom<[string, CallOptions?]>(
-        [`/todos?select=${q(p)}`],
-        [`/todos?select=id,${q(p)}:title`],
-        [`/todos?select=id,"${q(p)}":title`],
-        [`/todos?select=title::${q(p)}`],
-        [`/todos?select=meta->${q(p)}`],
-        [`/todos?select=meta->"${q(p)}"`],
-        [`/todos?select=lists(${q(p)})`],
-        [`/todos?select=lists!${q(p)}(id)`],
-        [`/todos?select=${q(p)}(id)`],
-        [`/todos?select=id.${q(p)}()`],
-        [`/todos?${q(p)}=eq.1`],
-        [`/todos?"${q(p)}"=eq.1`],
-        [`/todos?title=${q(p)}`],
-        [`/todos?title=eq.${q(p)}`],
-        [`/todos?title=like.${q(p)}`],
-        [`/todos?title=match.${q(p)}`],
-        [`/todos?title=in.(${q(p)})`],
-        [`/todos?title=in.("${q(p)}")`],
-        [`/todos?title=fts(${q(p)}).x`],
-        [`/todos?title=fts.${q(p)}`],
-        [`/todos?title=is.${q(p)}`],
-        [`/todos?id=eq(any).${q(p)}`],
-        [`/todos?meta->>${q(p)}=eq.1`],
-        [`/todos?meta=cs.${q(p)}`],
-        [`/todos?or=(${q(p)})`],
-        [`/todos?or=(title.eq.${q(p)})`],
-        [`/todos?or=(title.eq."${q(p)}",id.eq.1)`],
-        [`/todos?select=id,lists(id)&lists.title=eq.${q(p)}`],
-        [`/todos?select=id,lists(id)&lists.order=${q(p)}`],
-        [`/todos?order=${q(p)}`],
-        [`/todos?order=title.${q(p)}`],
-        [`/todos?limit=${q(p)}`],
-        [`/todos?offset=${q(p)}`],
-        [`/${q(p)}`],
-        [`/rpc/${q(p)}`],
-        [`/rpc/f?${q(p)}=1`],
-        [`/todos?columns=${q(p)}`, { body: { title: 'x' } }],
-        [`/todos?on_conflict=${q(p)}`, { body: { title: 'x' }, headers: { prefer: 'resolution=merge-duplicates' } }],
-        ['/todos', { body: { [p]: 'x' } }],
-        ['/todos', { body: { title: p } }],
-        ['/todos', { body: `title\n"${p.replaceAll('"', '""')}"\n`, headers: { 'content-type': 'text/csv' } }],
-        ['/todos', { body: `${p},title\n1,2\n`, headers: { 'content-type': 'text/csv' } }],
-        ['/todos?id=eq.0', { method: 'PATCH', body: { [p]: p } }],
-        [`/todos?title=eq.${q(p)}`, { method: 'DELETE' }],
-        [`/todos?id=eq.${q(p)}`, { method: 'PUT', body: { id: p, title: p } }],
-        ['/todos', { headers: { prefer: q(p) } }],
-        ['/todos', { headers: { accept: q(p) } }],
-        ['/todos', { headers: { range: q(p) } }],
-        ['/todos', { role: 'authenticated', claims: { sub: p } }],
-      )
-      .map(([path, options = {}]) => ({ path: `/rest/v1${path}`, options })),
-  )
+/** Sends a text at one position; it must be taken as text or refused as such, and bring nothing of the other tenant. */
+async function expectText({ path, claims, ...options }: PositionedRequest): Promise<void> {
+  const user = claims === undefined ? {} : { role: 'authenticated' as const, claims }
+  const answer = await backend.call(acme, path, { ...options, ...user })
+  const { code, message = '' } = (answer.json ?? {}) as { code?: string; message?: string }
+  expect({ path, status: answer.status < 500 }).toEqual({ path, status: true })
+  expect(answer.text).not.toContain(CANARY)
+  expect(answer.text).not.toMatch(/ten_[0-9a-z]{26}/)
+  // A syntax error would mean that text was read as SQL (a tsquery has a syntax of its own under the same code).
+  if (code === '42601' && !path.includes('fts')) expect(message, path).toContain('zero-length delimited identifier')
+}
 
-test('no text of a request reaches SQL as SQL, in any position of the grammar', async () => {
-  await fc.assert(
-    fc.asyncProperty(request(), async ({ path, options }) => {
-      const answer = await backend.call(acme, path, options)
-      const { code, message = '' } = (answer.json ?? {}) as { code?: string; message?: string }
-      expect({ path, status: answer.status < 500 }).toEqual({ path, status: true })
-      expect(answer.text).not.toContain(CANARY)
-      expect(answer.text).not.toContain('ten_')
-      // A syntax error would mean that text was read as SQL (a tsquery has a syntax of its own under the same code).
-      if (code === '42601' && !path.includes('fts')) expect(message).toContain('zero-length delimited identifier')
-    }),
-    { numRuns: 500, ...(process.env.FC_SEED === undefined ? {} : { seed: Number(process.env.FC_SEED) }) },
-  )
+async function expectUntouched(): Promise<void> {
   expect((await backend.call(globex, '/rest/v1/todos')).json).toEqual([{ id: 1, title: CANARY, meta: null }])
   expect((await backend.call(acme, '/rest/v1/todos?id=eq.1&select=id')).json).toHaveLength(1)
+}
+
+test('no text of a request reaches SQL as SQL, in any position of the grammar', async () => {
+  const request = payload().chain((p) => fc.constantFrom(...positionsOf(p, COLLECTIONS)))
+  await fc.assert(fc.asyncProperty(request, expectText), {
+    numRuns: 500,
+    ...(process.env.FC_SEED === undefined ? {} : { seed: Number(process.env.FC_SEED) }),
+  })
+  await expectUntouched()
 }, 60_000)
+
+test('nor does any text of the payload corpora, each at its share of the positions', async () => {
+  const texts = hostileTexts(`${globex.schema}.todos`)
+  expect(texts.length).toBeGreaterThan(3_000)
+  // `AERODB_ALL_POSITIONS=1`: each at every position, in minutes.
+  const isWhole = process.env.AERODB_ALL_POSITIONS === '1'
+  for (let first = 0; first < texts.length; first += 16)
+    await Promise.all(
+      texts.slice(first, first + 16).flatMap((text, i) => {
+        const requests = positionsOf(text, COLLECTIONS)
+        return (isWhole ? requests : [requests[(first + i) % POSITIONS] as PositionedRequest]).map(expectText)
+      }),
+    )
+  await expectUntouched()
+}, 1_800_000)
 
 const ruled = (rule: string) => ({
   name: 'probe',

@@ -1,11 +1,8 @@
-import { spawn } from 'node:child_process'
-import { dirname, join } from 'node:path'
-import { fileURLToPath } from 'node:url'
 import pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { TestPlatform } from '../support/platform.ts'
+import { runAudit } from './run-audit.ts'
 
-const ROOT = dirname(dirname(dirname(fileURLToPath(import.meta.url))))
 let platform: TestPlatform
 
 beforeAll(async () => {
@@ -14,22 +11,7 @@ beforeAll(async () => {
 
 afterAll(() => platform?.close())
 
-/** Runs `npm run audit:isolation` as an operator does. */
-async function audit(): Promise<{ code: number | null; output: string }> {
-  const program = join(ROOT, 'control/isolation-audit/main.ts')
-  const child = spawn(process.execPath, [program, '--endpoints', join(platform.directory, 'endpoints.json')], {
-    stdio: ['ignore', 'pipe', 'pipe'],
-    env: { ...process.env, AERODB_DATA_DIR: platform.directory },
-  })
-  let output = ''
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text: string) => {
-      output += text
-    })
-  }
-  const code = await new Promise<number | null>((resolve) => child.once('close', resolve))
-  return { code, output }
-}
+const audit = () => runAudit(platform)
 
 test('the audit finds nothing on a platform as it is started, and names a wall that was taken away', async () => {
   const tenant = await platform.createTenant('audited')
