@@ -18,3 +18,8 @@ export function releaseChangelog(text: string, version: string, day: string): st
   if (changes.trim() === '') throw new Error('There is nothing under "Unreleased" to release')
   return `${head}\n${UNRELEASED}\n\n## [${version}] - ${day}\n${rest}`
 }
+
+/** The Helm chart's `Chart.yaml` with its version, and that of what it installs, set to `version`. */
+export function releaseChart(text: string, version: string): string {
+  return text.replace(/^version: .*$/m, `version: ${version}`).replace(/^appVersion: .*$/m, `appVersion: "${version}"`)
+}

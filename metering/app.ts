@@ -35,7 +35,7 @@ const seriesQuery = z.object({
   to: z.string().optional(),
 })
 
-/** The internal API of metering. All but `/healthz` and `/metrics` (for Prometheus; names no tenant) is for our own
+/** The internal API of metering. All but `/healthz`, `/livez` and `/metrics` (for Prometheus; names no tenant) is for our own
  * services: the service token is asked for first. */
 export function makeApp(options: AppOptions): Hono<{ Variables: ServiceVariables }> {
   const { usage, clock, log } = options
@@ -49,6 +49,8 @@ export function makeApp(options: AppOptions): Hono<{ Variables: ServiceVariables
       throw new Problem(503, 'unavailable', { detail: 'The ledger cannot be reached.', cause: fault })
     }
   })
+  // Whether the process answers at all: one that waits for its database must not be started anew for that.
+  app.get('/livez', (c) => c.json({ status: 'ok' }))
   app.get('/metrics', async (c) =>
     c.body(await options.metrics.metrics(), 200, { 'Content-Type': options.metrics.contentType }),
   )
