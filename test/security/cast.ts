@@ -1,5 +1,8 @@
 import { randomBytes } from 'node:crypto'
+import { readFile, realpath } from 'node:fs/promises'
+import { join } from 'node:path'
 import { SignJWT } from 'jose'
+import pg from 'pg'
 import { type Answer, type CallOptions, type Tenant, TestPlatform } from '../support/platform.ts'
 
 /** The degrees of isolation that are attacked: every case runs on each. */
@@ -19,10 +22,11 @@ export type Cast = { platform: TestPlatform; degree: Degree; victim: Party; atta
 /** Starts a platform with a victim and an attacker of each degree. */
 export async function startCasts(
   degrees: readonly Degree[] = DEGREES,
+  env: Record<string, string> = {},
 ): Promise<{ platform: TestPlatform; casts: Map<Degree, Cast> }> {
   const platform = await TestPlatform.start({
     // Hundreds of wrong keys come from one address here.
-    env: { AERODB_GATEWAY_FAILED_KEYS_PER_MINUTE: '0', AERODB_CONTROL_FAILED_KEYS_PER_MINUTE: '0' },
+    env: { AERODB_GATEWAY_FAILED_KEYS_PER_MINUTE: '0', AERODB_CONTROL_FAILED_KEYS_PER_MINUTE: '0', ...env },
   })
   try {
     const casts = new Map<Degree, Cast>()
@@ -82,6 +86,43 @@ export async function makeParty(platform: TestPlatform, name: string, isolation:
     }),
   )
   return party
+}
+
+/** Runs `work` as the administrator of the server that holds a tenant's rows; of a cluster, its primary. */
+export async function asAdminOf<Result>(
+  platform: TestPlatform,
+  party: Party,
+  degree: Degree,
+  work: (admin: pg.Client) => Promise<Result>,
+): Promise<Result> {
+  for (const config of await administratorsOf(platform, party, degree)) {
+    const admin = new pg.Client(config)
+    // Some tests end sessions.
+    admin.on('error', () => {})
+    await admin.connect()
+    try {
+      const { rows } = await admin.query<{ standby: boolean }>('select pg_is_in_recovery() as standby')
+      if (rows[0]?.standby === false) return await work(admin)
+    } finally {
+      await admin.end()
+    }
+  }
+  throw new Error(`No server of ${party.name} runs`)
+}
+
+/** A tenant's own servers are entered by the socket in their directory, as the user that started the platform. */
+async function administratorsOf(platform: TestPlatform, party: Party, degree: Degree): Promise<pg.ClientConfig[]> {
+  if (degree === 'schema') return [{ connectionString: platform.endpoints.shared_database_urls[0] }]
+  const id = party.tenant_id.slice(4)
+  const names = degree === 'database' ? [`ten_${id}`] : [1, 2, 3].map((node) => `clu_${id}-${node}`)
+  const root = await realpath(join(platform.directory, 'tenants'))
+  return Promise.all(
+    names.map(async (name) => {
+      const directory = join(root, name)
+      const lines = (await readFile(join(directory, 'postmaster.pid'), 'utf8')).split('\n')
+      return { host: directory, port: Number(lines[3]), user: 'postgres', database: 'postgres' }
+    }),
+  )
 }
 
 /** A token that the tenant's own secret signs. */
