@@ -95,6 +95,8 @@ export class LeasedQuotaKeeper implements QuotaKeeper {
     this.#clock = options.clock
     this.#states = new SecondChanceCache({
       max: options.maxTenants,
+      // While it is asked for, or somebody waits, a second state of the tenant would use what the first one gets.
+      mayGo: (state) => !state.isAsking && state.waiting.length === 0,
       dispose: (state) => void this.#report(state, true),
     })
     options.recalls.listen('quota', {

@@ -5,10 +5,9 @@ import type { AwayPolicy } from './config.ts'
 import type { OwnerLiveness } from './owner-liveness.ts'
 import type { AllotmentAnswer, RateAllotments } from './rate-allotments.ts'
 import type { RateDecision, RateLimiter } from './rate-limit.ts'
+import { firstSlots, isIdle, newRateState, type RateState, refusal, WINDOW_MS } from './rate-state.ts'
 import type { RecallChannel } from './recall-channel.ts'
-import { SlidingWindow } from './sliding-window.ts'
 
-const WINDOW_MS = 1_000
 /** How long slots are held without asking again. Long: a recall gets unused ones back at once, and a dead owner is found by its heartbeat. */
 export const RATE_LEASE_MS = 120_000
 /** For how long an unanswered recall is waited for: its holder is dead or stuck. */
@@ -21,32 +20,6 @@ const ASK_AGAIN_MS = 4
 const MAX_WAITING = 10_000
 /** Without Redis: how long a local decision stands before Redis is tried again. */
 const AWAY_RETRY_MS = 500
-
-type Waiter = (decision: RateDecision) => void
-
-type State = {
-  limit: number
-  slots: number
-  /** Held by other owners when last asked: for the fields that tell what remains. */
-  others: number
-  leaseEndsMs: number
-  renewAtMs: number
-  /** Until then it is known that no owner has a free slot. */
-  refusedUntilMs: number
-  askAgainAtMs: number
-  window: SlidingWindow
-  waiting: Waiter[]
-  isAsking: boolean
-  /** The policy for Redis being away has decided: no lease. */
-  isLocal: boolean
-  /** A recall came while an ask was under way; it is answered after it. */
-  isRecalled: boolean
-  /** Since when requests wait for recalls; 0 when none does. */
-  shortSinceMs: number
-  /** When the holders of unused slots are next looked at, whether they live, if they have not given them back by then. */
-  lookAtHoldersAtMs: number
-  timer: NodeJS.Timeout | undefined
-}
 
 export type LeasedRateLimiterOptions = {
   allotments: RateAllotments
@@ -67,12 +40,21 @@ export type LeasedRateLimiterOptions = {
 export class LeasedRateLimiter implements RateLimiter {
   readonly #options: LeasedRateLimiterOptions
   readonly #clock: Clock
-  readonly #states: SecondChanceCache<State>
+  readonly #states: SecondChanceCache<RateState>
+  /** What is being given back: nothing is asked for meanwhile, or Redis might do the two in the wrong order. */
+  readonly #releasing = new Map<string, Promise<void>>()
+  /** Of those whose state went, what Redis did not learn: it is given back when somebody recalls it. */
+  readonly #unreturned = new Set<string>()
 
   constructor(options: LeasedRateLimiterOptions) {
     this.#options = options
     this.#clock = options.clock
-    this.#states = new SecondChanceCache({ max: options.maxTenants })
+    this.#states = new SecondChanceCache({
+      max: options.maxTenants,
+      // With the last second's uses it would be forgotten that they were let in.
+      mayGo: (state) => isIdle(state, this.#clock.monotonicMs()),
+      dispose: (state, tenantId) => this.#letGo(tenantId, state),
+    })
     options.recalls.listen('rate', {
       onRecall: (tenantId) => this.#giveBack(tenantId),
       onAnswer: (tenantId) => {
@@ -85,7 +67,7 @@ export class LeasedRateLimiter implements RateLimiter {
   take(tenantId: string, limit: number): RateDecision | Promise<RateDecision> {
     let state = this.#states.get(tenantId)
     if (state === undefined) {
-      state = newState(limit)
+      state = newRateState(limit)
       this.#states.set(tenantId, state)
     } else if (state.limit !== limit) {
       state.limit = limit
@@ -112,6 +94,7 @@ export class LeasedRateLimiter implements RateLimiter {
 
   /** Redis was away and is back, and may have lost what was leased: nothing is admitted before it was asked again. */
   forgetLeases(): void {
+    this.#unreturned.clear()
     for (const state of this.#states.values()) {
       state.leaseEndsMs = 0
       state.refusedUntilMs = 0
@@ -131,15 +114,24 @@ export class LeasedRateLimiter implements RateLimiter {
   }
 
   /** Asks for the lease to be prolonged, with room for twice what is used; requests go on meanwhile. */
-  #renew(tenantId: string, state: State, used: number): void {
+  #renew(tenantId: string, state: RateState, used: number): void {
     if (state.isAsking) return
     state.slots = Math.max(used + 1, Math.min(state.slots, 2 * used + firstSlots(state.limit)))
     this.#ask(tenantId, state)
   }
 
   /** Asks for enough slots for the last second's uses and all that wait; decides what waits by the answer. */
-  #ask(tenantId: string, state: State): void {
+  #ask(tenantId: string, state: RateState): void {
     if (state.isAsking) return
+    const releasing = this.#releasing.get(tenantId)
+    if (releasing !== undefined) {
+      state.isAsking = true
+      void releasing.then(() => {
+        state.isAsking = false
+        this.#ask(tenantId, state)
+      })
+      return
+    }
     const askedMs = this.#clock.monotonicMs()
     if (askedMs < state.askAgainAtMs) {
       this.#askLater(tenantId, state, state.askAgainAtMs - askedMs)
@@ -168,6 +160,7 @@ export class LeasedRateLimiter implements RateLimiter {
       .then(
         (answer) => {
           state.isAsking = false
+          this.#unreturned.delete(tenantId)
           this.#settle(tenantId, state, askedMs, answer)
           if (state.isRecalled) this.#giveBack(tenantId)
         },
@@ -178,8 +171,9 @@ export class LeasedRateLimiter implements RateLimiter {
       )
   }
 
-  #settle(tenantId: string, state: State, askedMs: number, answer: AllotmentAnswer): void {
+  #settle(tenantId: string, state: RateState, askedMs: number, answer: AllotmentAnswer): void {
     state.isLocal = false
+    state.isHeld = true
     state.slots = answer.slots
     state.others = answer.others
     // Counted from before the question was sent: the lease ends here no later than there.
@@ -218,7 +212,7 @@ export class LeasedRateLimiter implements RateLimiter {
     for (const settle of state.waiting.splice(0)) settle(refusal(state, now))
   }
 
-  #admitWaiting(state: State, now: number): void {
+  #admitWaiting(state: RateState, now: number): void {
     let used = state.window.usedAt(now)
     let admitted = 0
     while (admitted < state.waiting.length && used < state.slots) {
@@ -231,7 +225,7 @@ export class LeasedRateLimiter implements RateLimiter {
     state.waiting.splice(0, admitted)
   }
 
-  #settleWithoutRedis(state: State, fault: unknown): void {
+  #settleWithoutRedis(state: RateState, fault: unknown): void {
     const { whenAway, log } = this.#options
     log.debug({ err: fault }, 'a rate limit is decided without Redis')
     const now = this.#clock.monotonicMs()
@@ -249,7 +243,7 @@ export class LeasedRateLimiter implements RateLimiter {
   }
 
   /** Asks again after a while, when requests still wait then. */
-  #askLater(tenantId: string, state: State, inMs: number): void {
+  #askLater(tenantId: string, state: RateState, inMs: number): void {
     clearTimeout(state.timer)
     state.timer = setTimeout(() => {
       state.timer = undefined
@@ -261,45 +255,42 @@ export class LeasedRateLimiter implements RateLimiter {
   /** Answers a recall: keeps what the last second's uses need, gives the rest back, and says when one comes free. */
   #giveBack(tenantId: string): void {
     const state = this.#states.peek(tenantId)
-    const now = this.#clock.monotonicMs()
-    if (state === undefined || now >= state.leaseEndsMs) return
+    if (state === undefined) {
+      if (this.#unreturned.has(tenantId)) this.#release(tenantId, 0, 0, 0)
+      return
+    }
+    if (!state.isHeld) return
     state.isRecalled = state.isAsking
     if (state.isAsking) return
+    const now = this.#clock.monotonicMs()
     const used = state.window.usedAt(now)
-    state.slots = Math.min(state.slots, used)
-    this.#options.allotments
-      .release(tenantId, state.slots, state.window.oldestLeavesInMs(now), state.leaseEndsMs - now)
-      .catch(() => {})
+    const leaseLeftMs = Math.max(0, state.leaseEndsMs - now)
+    // Of a lease that we gave up ourselves (Redis was away, the limit has changed) nothing is used any more.
+    state.slots = leaseLeftMs === 0 ? used : Math.min(state.slots, used)
+    state.isHeld = leaseLeftMs > 0 && state.slots > 0
+    this.#release(tenantId, state.slots, state.window.oldestLeavesInMs(now), leaseLeftMs)
   }
-}
 
-/** The least that a worker takes at once: the limit is large against it, so several workers get along without recalls. */
-function firstSlots(limit: number): number {
-  return Math.max(1, Math.floor(limit / 8))
-}
+  /** A state goes that nothing depends on any more: its slots go back. */
+  #letGo(tenantId: string, state: RateState): void {
+    clearTimeout(state.timer)
+    if (state.isHeld) this.#release(tenantId, 0, 0, 0)
+  }
 
-function refusal(state: State, now: number): RateDecision {
-  const ownFreeInMs = state.slots > 0 ? state.window.oldestLeavesInMs(now) : WINDOW_MS
-  const othersFreeInMs = state.refusedUntilMs > now ? state.refusedUntilMs - now : WINDOW_MS
-  return { admitted: false, remaining: 0, resetMs: Math.min(ownFreeInMs, othersFreeInMs) }
-}
-
-function newState(limit: number): State {
-  return {
-    limit,
-    slots: 0,
-    others: 0,
-    leaseEndsMs: 0,
-    renewAtMs: 0,
-    refusedUntilMs: 0,
-    askAgainAtMs: 0,
-    window: new SlidingWindow(WINDOW_MS),
-    waiting: [],
-    isAsking: false,
-    isLocal: false,
-    isRecalled: false,
-    shortSinceMs: 0,
-    lookAtHoldersAtMs: 0,
-    timer: undefined,
+  #release(tenantId: string, slots: number, ownFreeInMs: number, leaseLeftMs: number): void {
+    const before = this.#releasing.get(tenantId) ?? Promise.resolve()
+    const released = before
+      .then(() => this.#options.allotments.release(tenantId, slots, ownFreeInMs, leaseLeftMs))
+      .then(
+        () => void this.#unreturned.delete(tenantId),
+        () => {
+          if (this.#unreturned.size >= this.#options.maxTenants) this.#unreturned.clear()
+          if (slots === 0) this.#unreturned.add(tenantId)
+        },
+      )
+      .then(() => {
+        if (this.#releasing.get(tenantId) === released) this.#releasing.delete(tenantId)
+      })
+    this.#releasing.set(tenantId, released)
   }
 }

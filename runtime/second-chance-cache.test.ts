@@ -38,3 +38,16 @@ test('it is never larger than its bound, holds the last value of a key, and disp
     }),
   )
 })
+
+test('what may not go stays, however many come; the cache is back at its bound when it may', () => {
+  const pinned = new Set<number>()
+  const cache = new SecondChanceCache<{ n: number }>({ max: 4, mayGo: ({ n }) => !pinned.has(n) })
+  for (let n = 0; n < 100; n++) {
+    pinned.add(n)
+    cache.set(String(n), { n })
+  }
+  expect(cache.size).toBe(100)
+  pinned.clear()
+  for (let n = 100; n < 200; n++) cache.set(String(n), { n })
+  expect(cache.size).toBe(4)
+})
