@@ -24,3 +24,8 @@ test('the checked-in types are those of the OpenAPI document (else: `npm run gen
   const { body } = await control.call('GET', '/v1/openapi.json', { key: null })
   await expect(renderTypes(body)).toMatchFileSnapshot('./platform-api.ts')
 })
+
+test('the checked-in OpenAPI document, which the reference in docs is made of, is the one that control serves', async () => {
+  const { body } = await control.call('GET', '/v1/openapi.json', { key: null })
+  await expect(`${JSON.stringify(body, null, 2)}\n`).toMatchFileSnapshot('./openapi.json')
+})

@@ -28,8 +28,8 @@ import {
 } from './schemas.ts'
 import { validationHook } from './validation.ts'
 
-/** A create answers when the tenant serves; past this it answers 202, and the operation goes on. */
-const CREATE_WAIT_MS = 60_000
+/** A create answers when the tenant serves; past this it answers 202, and the operation goes on. Before a gateway stops waiting (60 s). */
+const CREATE_WAIT_MS = 50_000
 
 const createTenantRoute = createRoute({
   method: 'post',

@@ -95,6 +95,16 @@ test('new tenants are spread over the servers; a drained server is left by all o
   expect(await placeOf(next.body.tenant_id)).toBe('shared-0')
 })
 
+test('where every server is drained a create is refused at once, and the name stays free', async () => {
+  for (const server of ['shared-0', 'shared-1'])
+    await control.call('PATCH', `/v1/servers/${server}`, { body: { draining: true } })
+  const refused = await control.call('POST', '/v1/tenants', { body: { name: 'no-room', plan: 'free' } })
+  expect(refused).toMatchObject({ status: 503, body: { code: 'no_capacity' } })
+  for (const server of ['shared-0', 'shared-1'])
+    await control.call('PATCH', `/v1/servers/${server}`, { body: { draining: false } })
+  expect((await control.call('POST', '/v1/tenants', { body: { name: 'no-room', plan: 'free' } })).status).toBe(201)
+})
+
 test('a server that is not there is 404, and what is not a patch is named', async () => {
   expect((await control.call('PATCH', '/v1/servers/shared-9', { body: { draining: true } })).status).toBe(404)
   const refused = await control.call('PATCH', '/v1/servers/shared-0', { body: { draining: 'yes' } })

@@ -108,8 +108,7 @@ export async function startProvisioning(options: {
       shared,
       spares,
       close: async () => {
-        const kept = clusters.watched()
-        await Promise.all([servers.close(), clusters.close()])
+        const [, kept] = await Promise.all([servers.close(), clusters.close()])
         // Only now: one that was being started is among them, and none is started any more.
         const running = servers.watched()
         if (!options.keepServers)

@@ -138,7 +138,8 @@ export class Reconciler {
 
   async #retryOrFail(operation: OperationRow, procedure: Procedure, fault: unknown): Promise<void> {
     const { pool, log } = this.#options
-    const isFinal = fault instanceof Problem && fault.status < 500
+    // Where there is no room another attempt finds none: who asks is told at once, and may ask again after an operator has acted.
+    const isFinal = fault instanceof Problem && (fault.status < 500 || fault.code === 'no_capacity')
     const delaySeconds = Math.min(0.25 * 2 ** operation.attempts, MAX_RETRY_SECONDS)
     const isLate = operation.deadline_at.getTime() <= Date.now() + delaySeconds * 1_000
     log.warn({ err: fault, operation_id: operation.operation_id, kind: operation.kind }, 'an attempt failed')

@@ -72,14 +72,16 @@ export class Clusters implements ComputeSource {
     })()
   }
 
-  /** Stops keeping; the nodes go on. */
-  async close(): Promise<void> {
+  /** Stops keeping; the nodes go on, and no cluster is started any more. Those that may run here. */
+  async close(): Promise<string[]> {
     this.#stopping.abort()
     await this.#loop
+    const running = [...new Set([...this.#keepers.keys(), ...this.#starting.keys()])]
     await Promise.allSettled(this.#starting.values())
     await Promise.all([...this.#keepers.values()].map((keeper) => keeper.stop()))
     this.#keepers.clear()
     await this.#backends?.close()
+    return running
   }
 
   /** Starts the primary, made if it is not there; callers at once share one start. */
@@ -170,6 +172,7 @@ export class Clusters implements ComputeSource {
 
   #startOnce(server: string, prepare: () => Promise<void>): Promise<void> {
     let starting = this.#starting.get(server)
+    if (starting === undefined && this.#stopping.signal.aborted) return Promise.reject(new Error('Control is stopping'))
     if (starting === undefined) {
       starting = withClusterLock(this.#parts, server, async () => {
         await prepare()

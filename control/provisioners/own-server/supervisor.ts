@@ -155,6 +155,8 @@ export class OwnServers implements ComputeSource {
   }
 
   async #startLocked(tenantId: string): Promise<void> {
+    // It may have waited for its turn.
+    if (this.#stopped) throw new Error('Control is stopping')
     await inTransaction(this.#pool, async (tx) => {
       await tx.query(`select pg_advisory_xact_lock(hashtextextended('control.own-server:' || $1, 0))`, [tenantId])
       const row = await findServer(tx, tenantId)
@@ -162,10 +164,11 @@ export class OwnServers implements ComputeSource {
       if (row.node !== this.node) throw new Error(`The server of ${tenantId} lives on another machine`)
       const directory = await this.#directories.ensure(tenantId, row.os_uid ?? undefined)
       const port = (await runningPort(directory)) ?? (await this.#startServer(row, directory))
+      // From here on it is ours to stop, even when nobody can be told of it.
+      this.#watch(tenantId)
       // A server that was started by a process that died before it told where.
       if (port !== row.port) await this.#tellPort(tenantId, port)
     })
-    this.#watch(tenantId)
   }
 
   async #startServer(row: ServerRow, directory: string): Promise<number> {

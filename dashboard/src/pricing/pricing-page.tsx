@@ -2,6 +2,14 @@ import { Group, Paper, SegmentedControl, SimpleGrid, Skeleton, Slider, Stack, Ta
 import { useDebouncedValue } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
+import {
+  amountAt,
+  POSITIONS,
+  positionOf,
+  SCALES,
+  type UsageField,
+  type UsageScale,
+} from '../../../client/usage-scales.ts'
 import { type Estimate, estimateQuery } from '../api/estimate.ts'
 import type { Isolation } from '../api/plans.ts'
 import { ISOLATIONS } from '../api/tenants.ts'
@@ -9,7 +17,6 @@ import { formatMoney } from '../format.ts'
 import { PageHeader } from '../parts/page-header.tsx'
 import { ProblemAlert } from '../parts/problem-alert.tsx'
 import { StatusDot } from '../parts/status-dot.tsx'
-import { amountAt, POSITIONS, positionOf, SCALES, type UsageField, type UsageScale } from './usage-scales.ts'
 
 const QUOTA_TEXTS: Readonly<Record<string, string>> = {
   storage_bytes: 'documents',

@@ -1,7 +1,7 @@
-import type { EstimateRequest } from '../api/estimate.ts'
-import { formatBytes, formatCompact } from '../format.ts'
+import { formatBytes, formatCompact } from './format.ts'
+import type { components } from './platform-api.ts'
 
-export type UsageField = keyof NonNullable<EstimateRequest['usage']>
+export type UsageField = keyof NonNullable<components['schemas']['EstimateRequest']['usage']>
 
 /** What the calculator asks for: from nothing over `least` to `most` on a scale of powers, as usage differs by those. */
 export type UsageScale = {
