@@ -2,6 +2,7 @@ import PDFDocument from 'pdfkit'
 import { formatAmount, formatPrice, type InvoiceLine } from './invoice-document.ts'
 import type { InvoiceView } from './invoice-view.ts'
 import { TextPainter, type TextStyle } from './pdf-text.ts'
+import { readablePer, readableQuantity } from './readable-quantity.ts'
 
 const PAGE = { width: 595.28, height: 841.89, left: 48, right: 547, top: 48, bottom: 770 }
 const ACCENT = '#0b5fff'
@@ -136,9 +137,9 @@ class InvoicePage {
     if (!('quantity' in line)) {
       this.#setRow(line.description, '', '', amount)
     } else if (line.kind === 'meter') {
-      const included = line.included ? `${grouped(line.included)} ${line.unit} included` : ''
-      const price = `${formatPrice(line.unit_price_micros, currency)} per ${grouped(line.per ?? 1)}`
-      this.#setRow(line.description, `${grouped(line.quantity)} ${line.unit}`, price, amount, included)
+      const included = line.included ? `${readableQuantity(line.included, line.unit)} included` : ''
+      const price = `${formatPrice(line.unit_price_micros, currency)} per ${readablePer(line.per ?? 1, line.unit)}`
+      this.#setRow(line.description, readableQuantity(line.quantity, line.unit), price, amount, included)
     } else {
       const days = `${(line.quantity / 86_400).toLocaleString('en', { maximumFractionDigits: 2 })} days`
       this.#setRow(line.description, days, `${formatPrice(line.unit_price_micros, currency)} a month`, amount)
@@ -254,8 +255,4 @@ function titleOf({ kind, state }: InvoiceView): string {
 
 function taxId(id: string | null): string | null {
   return id === null ? null : `Tax id ${id}`
-}
-
-function grouped(value: number): string {
-  return value.toLocaleString('en')
 }

@@ -1,6 +1,7 @@
 import { formatMoney } from '../../client/format.ts'
 import { METERS } from '../../metering/meters.ts'
 import { minorUnitMicros, type RatedLine, rateMonth } from '../../metering/rating.ts'
+import { readablePer, readableQuantity } from '../../metering/readable-quantity.ts'
 import { loadPlanCatalogue } from '../../tenancy/plan.ts'
 
 const DAY = 86_400
@@ -58,9 +59,9 @@ export function workedInvoice(): string {
   const row = (line: RatedLine) =>
     `| ${[
       line.description,
-      `${count(line.quantity)} ${line.unit}`,
-      line.included === undefined ? '' : count(line.included),
-      line.billed_units === undefined ? '' : `${count(line.billed_units)} × ${count(line.per ?? 1)}`,
+      line.kind === 'meter' ? readableQuantity(line.quantity, line.unit) : `${line.quantity / DAY} days`,
+      line.included === undefined ? '' : readableQuantity(line.included, line.unit),
+      line.billed_units === undefined ? '' : `${line.billed_units} × ${readablePer(line.per ?? 1, line.unit)}`,
       price(line.unit_price_micros),
       money(line.amount_micros),
     ].join(' | ')} |`
@@ -70,8 +71,4 @@ export function workedInvoice(): string {
     ...lines.map(row),
     `| **Total before taxes** | | | | | **${money(total_micros)}** |`,
   ].join('\n')
-}
-
-function count(quantity: number): string {
-  return new Intl.NumberFormat('en').format(quantity)
 }
