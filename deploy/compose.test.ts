@@ -70,6 +70,17 @@ test.each(OURS)('%s is asked for its health where it listens, and by others wher
   expect(all).toContain(`http://${name}:${port}`)
 })
 
+test('backups know every variable, and look at each folder that services keep something in', async () => {
+  const { command = [], environment = {}, volumes = [] } = serviceOf('backup')
+  await access(join(ROOT, command[1] ?? ''))
+  const known = await read('deploy/backup/backup-config.ts')
+  for (const variable of Object.keys(environment)) expect(known).toContain(`${variable}:`)
+  const kept = OURS.flatMap((name) => serviceOf(name).volumes ?? []).filter((volume) => volume.endsWith(':/data'))
+  const folders = kept.map((volume) => `/data/${volume.split(':')[0]}`)
+  expect(environment.AERODB_BACKUP_DATA_DIRS?.split(',').sort()).toEqual(folders.sort())
+  for (const folder of folders) expect(volumes).toContain(`${folder.split('/').at(-1)}:${folder}:ro`)
+})
+
 test('Prometheus scrapes the ports that the services listen on', async () => {
   const config = parse(await read('deploy/prometheus/prometheus.yml')) as {
     scrape_configs: { static_configs: { targets: string[] }[] }[]

@@ -7,6 +7,10 @@ import { Remedy } from './remedy.ts'
 
 /** Grows when a release keeps its data in a way that older releases do not understand. */
 const FORMAT = 1
+/** The database of the metadata and the ledger on the embedded server. */
+export const METADATA_DATABASE = 'aerodb'
+/** The database of the shared tier there. */
+export const SHARED_DATABASE = 'aerodb_shared'
 
 /** The secrets of one embedded platform, made once and kept (mode 0600). */
 export type EmbeddedSecrets = {

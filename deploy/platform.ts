@@ -1,20 +1,24 @@
 import { rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
 import { findFreePort, isPortFree } from '../runtime/free-port.ts'
 import type { ReadyMessage } from '../runtime/lifecycle.ts'
 import { PostgresServer } from '../runtime/postgres-server.ts'
 import { RedisServer } from '../runtime/redis-server.ts'
 import { Service } from '../runtime/service-process.ts'
+import { refuseHalfRestored } from './backup/staging.ts'
 import { ensureDashboard } from './build-dashboard.ts'
-import { DataDirectory, type EmbeddedSecrets, replaceFile } from './data-directory.ts'
+import {
+  DataDirectory,
+  type EmbeddedSecrets,
+  METADATA_DATABASE,
+  replaceFile,
+  SHARED_DATABASE,
+} from './data-directory.ts'
+import { ensureDatabases } from './ensure-databases.ts'
 import { endWhenLauncherIsGone, removeWhenLauncherIsGone } from './guardian.ts'
 import { Remedy } from './remedy.ts'
 import type { UpConfig } from './up-config.ts'
-
-const METADATA_DATABASE = 'aerodb'
-const SHARED_DATABASE = 'aerodb_shared'
 
 const POSTGRES_SETTINGS = {
   max_connections: '200',
@@ -101,6 +105,7 @@ export class Platform {
   async prepare(): Promise<void> {
     await this.#directory.acquire()
     this.#stops.push(() => this.#directory.release())
+    await refuseHalfRestored(this.#directory.path)
     const endpointsFile = this.#directory.file('endpoints.json')
     await rm(endpointsFile, { force: true })
     const dismiss = removeWhenLauncherIsGone(endpointsFile)
@@ -331,21 +336,4 @@ async function choosePort(variable: string, wanted: number, host = '127.0.0.1'):
     `Port ${wanted} is taken by another program.`,
     `Stop that program (\`ss -ltnp sport = :${wanted}\` shows it), or choose another port: ${variable}=0 takes a free one.`,
   )
-}
-
-async function ensureDatabases(adminUrl: string, names: readonly string[]): Promise<void> {
-  const client = new pg.Client({ connectionString: adminUrl })
-  await client.connect()
-  try {
-    for (const name of names) {
-      const found = await client.query('select from pg_database where datname = $1', [name])
-      if (found.rowCount === 0) await client.query(`create database ${pg.escapeIdentifier(name)}`)
-    }
-    // Tenants' logins reach the shared tier's database, and no other on the same server.
-    for (const name of ['postgres', 'template1', ...names]) {
-      await client.query(`revoke all on database ${pg.escapeIdentifier(name)} from public`)
-    }
-  } finally {
-    await client.end()
-  }
 }

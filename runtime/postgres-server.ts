@@ -24,7 +24,7 @@ export type PostgresServerOptions = {
 }
 
 /** Marks a directory as whole; Postgres passes over files that it does not know. */
-const INITIALISED = 'aerodb.initialised'
+export const INITIALISED = 'aerodb.initialised'
 
 /**
  * Passwords only, from this machine only. `all` holds no physical replication: nobody streams the whole server, while logical
@@ -60,7 +60,7 @@ export class PostgresServer {
   async start(timeoutMs = 30_000): Promise<void> {
     const user = await findUnprivilegedUser()
     const binaries = await findPostgresBinaries(user)
-    const directory = await this.#prepareDirectory(user)
+    const directory = await preparePostgresDirectory(this.#options.directory, user)
     if (!(await isInitialised(directory))) await this.#initialise(binaries, directory, user)
     await endServerOn(directory)
     const deadline = performance.now() + timeoutMs
@@ -80,27 +80,6 @@ export class PostgresServer {
     const pid = this.#child?.pid
     if (pid !== undefined && this.#child?.exitCode === null) await endProcess(pid, 'SIGINT', timeoutMs)
     this.#child = undefined
-  }
-
-  async #prepareDirectory(user: OsUser | undefined): Promise<string> {
-    const wanted = resolve(this.#options.directory)
-    await mkdir(dirname(wanted), { recursive: true })
-    if (user === undefined) {
-      await mkdir(wanted, { recursive: true, mode: 0o700 })
-      return wanted
-    }
-    const present = await lstat(wanted).catch(() => undefined)
-    if (present === undefined && !(await canReach(dirname(wanted), user))) {
-      const actual = join(SHARED_STATE_DIRECTORY, `data-${randomBytes(8).toString('hex')}`)
-      await mkdir(SHARED_STATE_DIRECTORY, { recursive: true, mode: 0o755 })
-      await mkdir(actual, { mode: 0o700 })
-      await symlink(actual, wanted)
-    } else if (present === undefined) {
-      await mkdir(wanted, { mode: 0o700 })
-    }
-    const actual = await realpath(wanted)
-    await chown(actual, user.uid, user.gid)
-    return actual
   }
 
   async #initialise(binaries: PostgresBinaries, directory: string, user: OsUser | undefined): Promise<void> {
@@ -175,13 +154,38 @@ export class PostgresServer {
   }
 }
 
-/** Ends the server that runs on `directory`, if one does: its launcher was killed. */
+/**
+ * Makes the data directory `directory` unless it is there, belonging to `user`. One that this user could not reach lies under
+ * `/var/lib/aerodb` and is linked from its place. @returns where it lies.
+ */
+export async function preparePostgresDirectory(directory: string, user: OsUser | undefined): Promise<string> {
+  const wanted = resolve(directory)
+  await mkdir(dirname(wanted), { recursive: true })
+  if (user === undefined) {
+    await mkdir(wanted, { recursive: true, mode: 0o700 })
+    return wanted
+  }
+  const present = await lstat(wanted).catch(() => undefined)
+  if (present === undefined && !(await canReach(dirname(wanted), user))) {
+    const actual = join(SHARED_STATE_DIRECTORY, `data-${randomBytes(8).toString('hex')}`)
+    await mkdir(SHARED_STATE_DIRECTORY, { recursive: true, mode: 0o755 })
+    await mkdir(actual, { mode: 0o700 })
+    await symlink(actual, wanted)
+  } else if (present === undefined) {
+    await mkdir(wanted, { mode: 0o700 })
+  }
+  const actual = await realpath(wanted)
+  await chown(actual, user.uid, user.gid)
+  return actual
+}
+
 /** A directory that `initdb` did not finish (it was killed) holds a `PG_VERSION`, too, but has never been started. */
 async function isInitialised(directory: string): Promise<boolean> {
   const names = await readdir(directory)
   return names.includes(INITIALISED) || names.includes('postmaster.opts')
 }
 
+/** Ends the server that runs on `directory`, if one does: its launcher was killed. */
 async function endServerOn(directory: string): Promise<void> {
   const pid = await findServerOn(directory)
   if (pid !== undefined) await endProcess(pid, 'SIGINT', 20_000)

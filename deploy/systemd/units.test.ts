@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { copyFile, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -9,6 +9,7 @@ import { installDebianPackages } from '../../runtime/debian-packages.ts'
 import { findProgram } from '../../runtime/programs.ts'
 
 const SERVICES = ['gateway', 'control', 'metering', 'backend']
+const UNITS = [...SERVICES, 'backup']
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
 let directory: string
 let analyze: string
@@ -33,20 +34,25 @@ beforeAll(async () => {
   if ((await findProgram('systemd-analyze')) === undefined) await installDebianPackages(['systemd'])
   analyze = (await findProgram('systemd-analyze')) ?? ''
   expect(analyze, "the tests need Debian's package systemd").not.toBe('')
-  for (const service of SERVICES) await placeUnit(service)
+  for (const service of UNITS) await placeUnit(service)
+  const timer = 'aerodb-backup.timer'
+  await copyFile(join(ROOT, 'deploy', 'systemd', timer), join(directory, timer))
 }, 300_000)
 afterAll(() => rm(directory, { recursive: true, force: true }))
 
-test.each(SERVICES)('systemd accepts the unit of %s without a warning', async (service) => {
-  const { stdout, stderr } = await promisify(execFile)(
-    analyze,
-    ['verify', '--man=no', '--recursive-errors=no', join(directory, `aerodb-${service}.service`)],
-    { env: { ...process.env, SYSTEMD_LOG_LEVEL: 'warning', SYSTEMD_UNIT_PATH: `${directory}:` } },
-  )
-  expect(`${stdout}${stderr}`).toBe('')
-})
+test.each([...UNITS.map((unit) => `${unit}.service`), 'backup.timer'])(
+  'systemd accepts the unit of %s without a warning',
+  async (unit) => {
+    const { stdout, stderr } = await promisify(execFile)(
+      analyze,
+      ['verify', '--man=no', '--recursive-errors=no', join(directory, `aerodb-${unit}`)],
+      { env: { ...process.env, SYSTEMD_LOG_LEVEL: 'warning', SYSTEMD_UNIT_PATH: `${directory}:` } },
+    )
+    expect(`${stdout}${stderr}`).toBe('')
+  },
+)
 
-test.each(SERVICES)('%s is shut in: exposure at most 3 of 10 by systemd-analyze security', async (service) => {
+test.each(UNITS)('%s is shut in: exposure at most 3 of 10 by systemd-analyze security', async (service) => {
   const file = join(directory, `aerodb-${service}.service`)
   await promisify(execFile)(analyze, ['security', '--offline=yes', '--threshold=30', '--no-pager', file])
 })
@@ -65,3 +71,9 @@ test.each(SERVICES)(
     expect(Number(text.match(/TimeoutStopSec=(\d+)/)?.[1]) * 1_000).toBeGreaterThan(graceMs)
   },
 )
+
+test('the timer of backups starts a unit whose program is there', async () => {
+  const text = await readFile(join(ROOT, 'deploy', 'systemd', 'aerodb-backup.service'), 'utf8')
+  const program = text.match(/^ExecStart=\S+ (\S+)/m)?.[1] ?? ''
+  await readFile(join(ROOT, program))
+})

@@ -12,32 +12,40 @@ const MAX_PATH_LENGTH = 107 - 48
 /** Where the data of tenants' own servers lies on this machine, and the name that this machine's data goes by. */
 export type TenantsDirectory = { path: string; node: string }
 
-/**
- * Makes `<data dir>/tenants`. Where we are root and the tenants' users could not enter the data directory (root's home), it
- * lies under `/var/lib/aerodb` and is linked from its place. Others may pass through it but not list it.
- */
+/** Makes `<data dir>/tenants` where it is not there yet. @throws when its path is too long for Unix sockets. */
 export async function prepareTenantsDirectory(dataDirectory: string): Promise<TenantsDirectory> {
-  const wanted = join(resolve(dataDirectory), 'tenants')
-  await mkdir(resolve(dataDirectory), { recursive: true })
-  if ((await lstat(wanted).catch(() => undefined)) === undefined) {
-    const isRoot = process.getuid?.() === 0
-    const stranger = { name: 'tenant', uid: FIRST_TENANT_UID, gid: FIRST_TENANT_UID }
-    const fits = wanted.length <= MAX_PATH_LENGTH && (!isRoot || (await canReach(resolve(dataDirectory), stranger)))
-    if (fits || !isRoot) await mkdir(wanted, { mode: 0o711 })
-    else {
-      const actual = join(SHARED_STATE_DIRECTORY, `tenants-${randomBytes(8).toString('hex')}`)
-      await mkdir(SHARED_STATE_DIRECTORY, { recursive: true, mode: 0o755 })
-      await mkdir(actual, { mode: 0o711 })
-      await symlink(actual, wanted)
-    }
-  }
-  const path = await realpath(wanted)
+  await makeTenantsDirectory(dataDirectory)
+  const path = await realpath(join(resolve(dataDirectory), 'tenants'))
   if (path.length > MAX_PATH_LENGTH)
     throw new Error(
       `AERODB_DATA_DIR is too long for Unix sockets: ${path} must have at most ${MAX_PATH_LENGTH} characters`,
     )
   await chmod(path, 0o711)
   return { path, node: await readNodeName(path) }
+}
+
+/**
+ * Makes the folder `tenants` unless it is there. Where we are root and the tenants' users could not enter the data directory
+ * (root's home), it lies under `/var/lib/aerodb` and is linked from its place. Others may pass through it but not list it.
+ * @param within where it is made, if it comes to `dataDirectory` only later.
+ */
+export async function makeTenantsDirectory(dataDirectory: string, within = dataDirectory): Promise<void> {
+  const wanted = join(resolve(within), 'tenants')
+  await mkdir(resolve(within), { recursive: true })
+  if ((await lstat(wanted).catch(() => undefined)) !== undefined) return
+  const isRoot = process.getuid?.() === 0
+  const stranger = { name: 'tenant', uid: FIRST_TENANT_UID, gid: FIRST_TENANT_UID }
+  const fits =
+    join(resolve(dataDirectory), 'tenants').length <= MAX_PATH_LENGTH &&
+    (!isRoot || (await canReach(resolve(dataDirectory), stranger)))
+  if (fits || !isRoot) {
+    await mkdir(wanted, { mode: 0o711 })
+    return
+  }
+  const actual = join(SHARED_STATE_DIRECTORY, `tenants-${randomBytes(8).toString('hex')}`)
+  await mkdir(SHARED_STATE_DIRECTORY, { recursive: true, mode: 0o755 })
+  await mkdir(actual, { mode: 0o711 })
+  await symlink(actual, wanted)
 }
 
 /** A random name kept with the data: it goes where the data goes, which no host name does. */
