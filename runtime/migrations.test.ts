@@ -38,3 +38,22 @@ test('a database of a newer release is left alone', async () => {
     await expect(migrate({ databaseUrl, schema: 'part', directory, log })).rejects.toThrow(NewerDatabaseError)
   })
 })
+
+test('a release runs on a database of a newer one whose migrations say so, and leaves it as it is', async () => {
+  await withDatabase(async (databaseUrl) => {
+    const base = { databaseUrl, schema: 'part', directory, log }
+    const says = '-- Runs under release 1.2.0 or later.'
+    await writeFile(join(directory, '0002_newer.sql'), `-- Up Migration\n${says}\ncreate table newer (id int);\n`)
+    await Promise.all(Array.from({ length: 3 }, () => migrate(base)))
+    await rm(join(directory, '0002_newer.sql'))
+    await migrate({ ...base, release: '1.2.0' })
+    await migrate({ ...base, release: '1.10.3' })
+    await expect(migrate({ ...base, release: '1.1.9' })).rejects.toThrow(NewerDatabaseError)
+    // The release after that one says nothing of it.
+    await writeFile(join(directory, '0002_newer.sql'), `-- Up Migration\n${says}\ncreate table newer (id int);\n`)
+    await writeFile(join(directory, '0003_newest.sql'), '-- Up Migration\ndrop table things;\n')
+    await migrate({ ...base, release: '2.0.0' })
+    await rm(join(directory, '0003_newest.sql'))
+    await expect(migrate({ ...base, release: '1.2.0' })).rejects.toThrow(/0003_newest/)
+  })
+})

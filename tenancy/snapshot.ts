@@ -50,7 +50,8 @@ export const tenantSnapshotSchema = z.object({
   status: z.enum(TENANT_STATUSES),
   plan: z.string(),
   isolation: z.enum(ISOLATIONS),
-  quotas: quotasSchema,
+  // Not the strict one: a newer control may publish one more quota while older gateways still run.
+  quotas: z.object(quotasSchema.shape),
   /** Set by the ledger's side when a total is used up: then writes get 507. */
   storage_exceeded: z.boolean(),
   file_storage_exceeded: z.boolean(),

@@ -1,7 +1,7 @@
 import { mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type pg from 'pg'
-import { readRelease } from '../release-number.ts'
+import { readRelease } from '../../runtime/release.ts'
 import { Remedy } from '../remedy.ts'
 import { writeArchive } from './archive.ts'
 import { encryptionKeyId, type Sources } from './backup-config.ts'

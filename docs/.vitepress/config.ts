@@ -93,6 +93,7 @@ export default defineConfig({
           { text: 'One host: systemd', link: '/operations/systemd' },
           { text: 'Monitoring', link: '/operations/monitoring' },
           { text: 'Backup and restore', link: '/operations/backup' },
+          { text: 'Upgrade and roll back', link: '/operations/upgrade' },
           { text: 'Benchmarks and capacity', link: '/benchmarks' },
           { text: 'Security', link: '/security' },
         ],
