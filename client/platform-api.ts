@@ -603,6 +603,8 @@ export interface components {
       created_at: string
       expires_at: string | null
       replaced_by: string | null
+      /** Requests per second with this key, beside the tenant's own limit; `null`: only the tenant's. */
+      rate_limit: number | null
     }
     /** Shown once. */
     TenantKeys: {
@@ -1970,6 +1972,8 @@ export interface paths {
       }
       requestBody: { content: { "application/json": {
           kind: 'anon' | 'service'
+          /** Requests per second with this key, beside the tenant's own limit; `null`: only the tenant's. */
+          rate_limit?: number | null
         } } }
       responses: {
         201: { headers: { [name: string]: unknown }; content: { "application/json": components['schemas']['ShownTenantKey'] } }
@@ -2001,6 +2005,34 @@ export interface paths {
         401: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
         403: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
         404: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+      }
+    }
+    /** Set a key's own rate limit; it is in force at every gateway at once */
+    patch: {
+      parameters: {
+        query?: never
+        header?: never
+        path: {
+          tenant_id: string
+          key_id: string
+        }
+        cookie?: never
+      }
+      requestBody: { content: { "application/json": {
+          /** Requests per second with this key, beside the tenant's own limit; `null`: only the tenant's. */
+          rate_limit: number | null
+        }; "application/merge-patch+json": {
+          /** Requests per second with this key, beside the tenant's own limit; `null`: only the tenant's. */
+          rate_limit: number | null
+        } } }
+      responses: {
+        200: { headers: { [name: string]: unknown }; content: { "application/json": components['schemas']['TenantKey'] } }
+        400: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        401: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        403: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        404: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        409: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
+        415: { headers: { [name: string]: unknown }; content: { "application/problem+json": components['schemas']['Problem'] } }
       }
     }
   }

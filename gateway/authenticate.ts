@@ -83,7 +83,8 @@ function verifyKey(tenant: TenantEntry, key: string, nowMs: number): Principal |
   if (entry === undefined || entry.kind !== kind) return undefined
   const expiresAtMs = entry.expires_at ?? Number.POSITIVE_INFINITY
   if (expiresAtMs <= nowMs) return undefined
-  return new Principal(kind === 'service' ? 'service_role' : 'anon', entry.id, null, expiresAtMs)
+  const limit = typeof entry.rate_limit === 'number' ? { id: entry.id, limit: entry.rate_limit } : null
+  return new Principal(kind === 'service' ? 'service_role' : 'anon', entry.id, null, expiresAtMs, limit)
 }
 
 /** `principal`, but no longer good than the key that was sent beside it; and known by that key's id. */
@@ -93,6 +94,8 @@ function endingWith(principal: Principal, key: Principal): Principal {
     principal.keyId ?? key.keyId,
     principal.claims === null ? null : { ...principal.claims },
     Math.min(principal.expiresAtMs, key.expiresAtMs),
+    // Of two keys the bearer decides, in this too.
+    principal.keyId === null ? key.keyLimit : principal.keyLimit,
   )
 }
 

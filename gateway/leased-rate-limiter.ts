@@ -5,7 +5,7 @@ import type { AwayPolicy } from './config.ts'
 import type { OwnerLiveness } from './owner-liveness.ts'
 import type { AllotmentAnswer, RateAllotments } from './rate-allotments.ts'
 import type { RateDecision, RateLimiter } from './rate-limit.ts'
-import { firstSlots, isIdle, newRateState, type RateState, refusal, WINDOW_MS } from './rate-state.ts'
+import { firstSlots, isIdle, leftOf, newRateState, type RateState, refusal, WINDOW_MS } from './rate-state.ts'
 import type { RecallChannel } from './recall-channel.ts'
 
 /** How long slots are held without asking again. Long: a recall gets unused ones back at once, and a dead owner is found by its heartbeat. */
@@ -80,15 +80,38 @@ export class LeasedRateLimiter implements RateLimiter {
       if (used < state.slots && state.waiting.length === 0) {
         state.window.add(now)
         if (now >= state.renewAtMs) this.#renew(tenantId, state, used)
-        return { admitted: true, remaining: Math.max(0, limit - state.others - used - 1), resetMs: WINDOW_MS }
+        return { admitted: true, remaining: leftOf(state, used + 1), resetMs: WINDOW_MS, takenAtMs: now }
       }
       if (used >= state.slots && now < state.refusedUntilMs) return refusal(state, now)
     }
-    if (state.waiting.length >= MAX_WAITING) return { admitted: false, remaining: 0, resetMs: WINDOW_MS }
+    if (state.waiting.length >= MAX_WAITING) return { admitted: false, remaining: 0, resetMs: WINDOW_MS, takenAtMs: 0 }
     const waiting = state
     return new Promise((resolve) => {
       waiting.waiting.push(resolve)
       if (waiting.timer === undefined) this.#ask(tenantId, waiting)
+    })
+  }
+
+  look(tenantId: string, limit: number): RateDecision {
+    const state = this.#states.peek(tenantId)
+    if (state === undefined || state.limit !== limit)
+      return { admitted: true, remaining: limit, resetMs: WINDOW_MS, takenAtMs: 0 }
+    const now = this.#clock.monotonicMs()
+    const used = state.window.usedAt(now)
+    if (used >= state.slots && now < state.refusedUntilMs) return refusal(state, now)
+    return { admitted: true, remaining: leftOf(state, used), resetMs: WINDOW_MS, takenAtMs: 0 }
+  }
+
+  takeBack(tenantId: string, takenAtMs: number): void {
+    const state = this.#states.peek(tenantId)
+    if (state === undefined) return
+    state.window.remove(takenAtMs)
+    // Redis may have been told that this worker is full: others would be refused what is free now. Once for all of a turn.
+    if (state.isTakenBack) return
+    state.isTakenBack = true
+    setImmediate(() => {
+      state.isTakenBack = false
+      this.#giveBack(tenantId)
     })
   }
 
@@ -218,8 +241,12 @@ export class LeasedRateLimiter implements RateLimiter {
     while (admitted < state.waiting.length && used < state.slots) {
       state.window.add(now)
       used++
-      const remaining = Math.max(0, state.limit - state.others - used)
-      state.waiting[admitted]?.({ admitted: true, remaining, resetMs: WINDOW_MS })
+      state.waiting[admitted]?.({
+        admitted: true,
+        remaining: leftOf(state, used),
+        resetMs: WINDOW_MS,
+        takenAtMs: now,
+      })
       admitted++
     }
     state.waiting.splice(0, admitted)

@@ -25,6 +25,8 @@ export type RateState = {
   isLocal: boolean
   /** A recall came while an ask was under way; it is answered after it. */
   isRecalled: boolean
+  /** Uses were taken back in this turn of the event loop. */
+  isTakenBack: boolean
   /** Since when requests wait for recalls; 0 when none does. */
   shortSinceMs: number
   /** When the holders of unused slots are next looked at, whether they live, if they have not given them back by then. */
@@ -37,11 +39,16 @@ export function firstSlots(limit: number): number {
   return Math.max(1, Math.floor(limit / 8))
 }
 
+/** What is left of the limit when this worker has used so many, as far as it knows. */
+export function leftOf(state: RateState, used: number): number {
+  return Math.max(0, state.limit - state.others - used)
+}
+
 /** What a request is told that is refused now. */
 export function refusal(state: RateState, now: number): RateDecision {
   const ownFreeInMs = state.slots > 0 ? state.window.oldestLeavesInMs(now) : WINDOW_MS
   const othersFreeInMs = state.refusedUntilMs > now ? state.refusedUntilMs - now : WINDOW_MS
-  return { admitted: false, remaining: 0, resetMs: Math.min(ownFreeInMs, othersFreeInMs) }
+  return { admitted: false, remaining: 0, resetMs: Math.min(ownFreeInMs, othersFreeInMs), takenAtMs: 0 }
 }
 
 export function newRateState(limit: number): RateState {
@@ -59,6 +66,7 @@ export function newRateState(limit: number): RateState {
     isAsking: false,
     isLocal: false,
     isRecalled: false,
+    isTakenBack: false,
     shortSinceMs: 0,
     lookAtHoldersAtMs: 0,
     timer: undefined,

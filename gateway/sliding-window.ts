@@ -25,6 +25,18 @@ export class SlidingWindow {
     this.#size++
   }
 
+  /** Takes a use back that was added at `atMs`; nothing when it has left the window. */
+  remove(atMs: number): void {
+    const mask = this.#times.length - 1
+    // Looked for from the newest on: what is taken back was added a moment ago.
+    let place = this.#size - 1
+    while (place >= 0 && this.#times[(this.#head + place) & mask] !== atMs) place--
+    if (place < 0) return
+    for (let i = place; i < this.#size - 1; i++)
+      this.#times[(this.#head + i) & mask] = this.#times[(this.#head + i + 1) & mask] ?? 0
+    this.#size--
+  }
+
   /** Milliseconds until the oldest use leaves the window; 0 when there is none. */
   oldestLeavesInMs(nowMs: number): number {
     return this.#size === 0 ? 0 : Math.max(0, (this.#times[this.#head] ?? 0) + this.#lengthMs - nowMs)

@@ -8,6 +8,8 @@ const keyEntrySchema = z.object({
   kind: z.enum(['anon', 'service']),
   digest: z.string(),
   expires_at: z.number().nullable(),
+  /** Requests per second with this key, beside the tenant's; absent in what older versions published. */
+  rate_limit: z.number().int().positive().nullish(),
 })
 
 /** How the tenant's JWTs are verified. The HS256 secret is sealed (`Sealer`, context `jwt:<tenant id>`). */

@@ -3,7 +3,7 @@ import { Option } from '@commander-js/extra-typings'
 import { type Document, unwrap } from '../../client/platform-client.ts'
 import { CliFault, EXIT } from '../fault.ts'
 import { findTenant } from '../find-tenant.ts'
-import { readSeconds } from '../read-quantity.ts'
+import { readPositive, readSeconds } from '../read-quantity.ts'
 import { confirmName, type Perform, readStdin } from '../session.ts'
 import { renderFacts, renderTable } from '../table.ts'
 import type { Group } from './group.ts'
@@ -26,14 +26,32 @@ export function addKeyCommands(keys: Group, perform: Perform): void {
     .command('create <tenant>')
     .description('Make a further key and show it this once.')
     .addOption(new Option('--kind <kind>', 'what it opens').choices(['anon', 'service'] as const).makeOptionMandatory())
-    .action((reference, { kind }) =>
+    .option('--rate-limit <number>', "requests per second with this key, beside the tenant's limit", readPositive)
+    .action((reference, { kind, rateLimit }) =>
       perform(async (session) => {
         const api = await session.connect()
         const { tenant_id } = await findTenant(api, reference)
-        const made = unwrap(
-          await api.POST('/v1/tenants/{tenant_id}/keys', { params: { path: { tenant_id } }, body: { kind } }),
-        )
+        const body = { kind, ...(rateLimit !== undefined && { rate_limit: rateLimit }) }
+        const made = unwrap(await api.POST('/v1/tenants/{tenant_id}/keys', { params: { path: { tenant_id } }, body }))
         session.out.show(made, () => renderShown(made))
+      }),
+    )
+
+  keys
+    .command('limit <tenant> <key_id>')
+    .description("Set a key's own rate limit, beside the tenant's.")
+    .argument('<requests_per_second>', 'a whole number, or `none` to end it', readKeyLimit)
+    .action((reference, key_id, rate_limit) =>
+      perform(async (session) => {
+        const api = await session.connect()
+        const { tenant_id } = await findTenant(api, reference)
+        const now = unwrap(
+          await api.PATCH('/v1/tenants/{tenant_id}/keys/{key_id}', {
+            params: { path: { tenant_id, key_id } },
+            body: { rate_limit },
+          }),
+        )
+        session.out.show(now, () => renderKeys([now]))
       }),
     )
 
@@ -113,6 +131,10 @@ export function addKeyCommands(keys: Group, perform: Perform): void {
     )
 }
 
+function readKeyLimit(text: string): number | null {
+  return text === 'none' ? null : readPositive(text)
+}
+
 function renderKeys(keys: readonly Document<'TenantKey'>[]): string {
   return renderTable(
     keys,
@@ -120,6 +142,7 @@ function renderKeys(keys: readonly Document<'TenantKey'>[]): string {
       { title: 'ID', of: (one) => one.key_id },
       { title: 'KIND', of: (one) => one.kind },
       { title: 'HINT', of: (one) => one.hint },
+      { title: 'REQ/S', of: (one) => String(one.rate_limit ?? '-') },
       { title: 'CREATED', of: (one) => one.created_at },
       { title: 'EXPIRES', of: (one) => one.expires_at ?? '-' },
       { title: 'REPLACED BY', of: (one) => one.replaced_by ?? '-' },

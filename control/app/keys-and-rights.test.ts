@@ -1,5 +1,8 @@
 import { createHash } from 'node:crypto'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { makeLogger } from '../../runtime/log.ts'
+import { connectRedis } from '../../runtime/redis.ts'
+import { documentKey } from '../../tenancy/directory-keys.ts'
 import { makeKey } from '../../tenancy/key.ts'
 import { startTestControl, type TestControl } from '../testing/start-control.ts'
 import { startWorld, type World, withClient } from '../testing/world.ts'
@@ -127,6 +130,42 @@ test('tenant keys are shown once, rotated with an overlap and revoked', async ()
   expect((await control.call('POST', `${tenantPath}/keys/${made.body.key_id}/rotate`)).status).toBe(409)
   expect((await control.call('DELETE', `${tenantPath}/keys/${rotated.body.key_id}`)).status).toBe(204)
   expect((await control.call('DELETE', `${tenantPath}/keys/${rotated.body.key_id}`)).status).toBe(404)
+})
+
+test('a key may have a rate limit of its own, which a rotation keeps and null ends; each reaches the gateways', async () => {
+  const published = async (keyId: string) => {
+    const redis = connectRedis({
+      urls: [world.redis.url],
+      connectionName: 'test',
+      log: makeLogger('test', 'silent'),
+      whenAway: 'wait',
+    })
+    try {
+      const document = await redis.hget(documentKey('tenant', 'rights'), 'document')
+      return JSON.parse(document ?? '{}').keys.find((key: { id: string }) => key.id === keyId)?.rate_limit
+    } finally {
+      redis.disconnect()
+    }
+  }
+  const made = await control.call('POST', `${tenantPath}/keys`, { body: { kind: 'anon', rate_limit: 5 } })
+  expect(made).toMatchObject({ status: 201, body: { rate_limit: 5 } })
+  const path = `${tenantPath}/keys/${made.body.key_id}`
+  await vi.waitFor(async () => expect(await published(made.body.key_id)).toBe(5), 5_000)
+  expect(await control.call('PATCH', path, { body: { rate_limit: 7 } })).toMatchObject({
+    status: 200,
+    body: { key_id: made.body.key_id, rate_limit: 7 },
+  })
+  await vi.waitFor(async () => expect(await published(made.body.key_id)).toBe(7), 5_000)
+  const rotated = await control.call('POST', `${path}/rotate`, { body: { overlap_seconds: 0 } })
+  expect(rotated.body.rate_limit).toBe(7)
+  const ended = await control.call('PATCH', `${tenantPath}/keys/${rotated.body.key_id}`, { body: { rate_limit: null } })
+  expect(ended.body.rate_limit).toBeNull()
+  await vi.waitFor(async () => expect(await published(rotated.body.key_id)).toBeNull(), 5_000)
+  for (const rate_limit of [0, -1, 1.5, 1_000_001, '5'])
+    expect(
+      (await control.call('PATCH', `${tenantPath}/keys/${rotated.body.key_id}`, { body: { rate_limit } })).status,
+    ).toBe(400)
+  expect((await control.call('PATCH', `${tenantPath}/keys/key_unknown`, { body: { rate_limit: 1 } })).status).toBe(404)
 })
 
 test('a JWT secret is kept sealed and never shown; secret and JWKS URL exclude each other', async () => {

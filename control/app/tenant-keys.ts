@@ -7,6 +7,7 @@ import {
   expireTenantKey,
   findTenantKey,
   insertTenantKey,
+  limitTenantKey,
   listTenantKeys,
   type TenantKeyRow,
 } from '../stores/tenant-key-store.ts'
@@ -20,10 +21,15 @@ import { validationHook } from './validation.ts'
 
 /** Keys that are good at once, at most: each is in the tenant's snapshot. */
 const MAX_KEYS = 50
+/** Requests per second: what no key needs, and an integer in Postgres holds. */
+const MAX_RATE_LIMIT = 1_000_000
 const DEFAULT_OVERLAP_SECONDS = 24 * 3_600
 const MAX_OVERLAP_SECONDS = 30 * 86_400
 
 const keyKind = z.enum(['anon', 'service'])
+const rateLimit = z.number().int().min(1).max(MAX_RATE_LIMIT).nullable().openapi({
+  description: "Requests per second with this key, beside the tenant's own limit; `null`: only the tenant's.",
+})
 const tenantKeySchema = z
   .object({
     key_id: z.string(),
@@ -32,11 +38,13 @@ const tenantKeySchema = z
     created_at: timestampSchema,
     expires_at: timestampSchema.nullable(),
     replaced_by: z.string().nullable(),
+    rate_limit: rateLimit,
   })
   .openapi('TenantKey')
 const shownKeySchema = tenantKeySchema
   .extend({ key: z.string() })
   .openapi('ShownTenantKey', { description: 'With the key itself, shown this once.' })
+const limitSchema = z.strictObject({ rate_limit: rateLimit })
 const keyParams = tenantIdParamSchema.extend({ key_id: z.string() })
 
 const listRoute = createRoute({
@@ -52,8 +60,28 @@ const createKeyRoute = createRoute({
   path: '/v1/tenants/{tenant_id}/keys',
   summary: 'Make a further key',
   security: BEARER,
-  request: { params: tenantIdParamSchema, body: jsonBody(z.strictObject({ kind: keyKind })) },
+  request: {
+    params: tenantIdParamSchema,
+    body: jsonBody(z.strictObject({ kind: keyKind, rate_limit: rateLimit.optional() })),
+  },
   responses: { 201: json(shownKeySchema, 'The key.'), ...problems(400, 401, 403, 404, 409, 415, 422) },
+})
+const limitRoute = createRoute({
+  method: 'patch',
+  path: '/v1/tenants/{tenant_id}/keys/{key_id}',
+  summary: "Set a key's own rate limit; it is in force at every gateway at once",
+  security: BEARER,
+  request: {
+    params: keyParams,
+    body: {
+      required: true,
+      content: {
+        'application/json': { schema: limitSchema },
+        'application/merge-patch+json': { schema: limitSchema },
+      },
+    },
+  },
+  responses: { 200: json(tenantKeySchema, 'The key.'), ...problems(400, 401, 403, 404, 409, 415) },
 })
 const rotateRoute = createRoute({
   method: 'post',
@@ -95,12 +123,24 @@ export function tenantKeyRoutes(services: AppServices) {
   })
 
   app.openapi({ ...createKeyRoute, middleware: allow('tenantKeys', 'act') }, async (c) => {
-    const { kind } = c.req.valid('json')
+    const { kind, rate_limit } = c.req.valid('json')
     const { body } = await changeKeys(c, services, c.req.valid('param').tenant_id, async (change, tenant) => {
-      const made = await insertTenantKey(change, tenant.tenant_id, kind)
+      const made = await insertTenantKey(change, tenant.tenant_id, kind, rate_limit ?? null)
       return { status: 201, body: showKey(made), action: 'tenant_key.create', before: null, after: renderKey(made.row) }
     })
     return c.json(body, 201)
+  })
+
+  app.openapi({ ...limitRoute, middleware: allow('tenantKeys', 'act') }, async (c) => {
+    const { tenant_id, key_id } = c.req.valid('param')
+    const { rate_limit } = c.req.valid('json')
+    const { body } = await changeKeys(c, services, tenant_id, async (change) => {
+      const old = await findTenantKey(change.tx, tenant_id, key_id)
+      if (old === undefined) throw notFound()
+      const now = renderKey(await limitTenantKey(change, key_id, rate_limit))
+      return { status: 200, body: now, action: 'tenant_key.limit', before: renderKey(old), after: now }
+    })
+    return c.json(body, 200)
   })
 
   app.openapi({ ...rotateRoute, middleware: allow('tenantKeys', 'act') }, async (c) => {
@@ -113,7 +153,7 @@ export function tenantKeyRoutes(services: AppServices) {
         throw new Problem(409, 'key_rotated', {
           detail: 'This key was rotated before; rotate the one that replaced it.',
         })
-      const made = await insertTenantKey(change, tenant_id, old.kind)
+      const made = await insertTenantKey(change, tenant_id, old.kind, old.rate_limit)
       const expiresAt = new Date(services.clock.nowMs() + overlapSeconds * 1_000)
       await expireTenantKey(change, old.key_id, expiresAt, made.row.key_id)
       return {
@@ -171,6 +211,7 @@ function renderKey(row: TenantKeyRow) {
     created_at: row.created_at.toISOString(),
     expires_at: row.expires_at?.toISOString() ?? null,
     replaced_by: row.replaced_by,
+    rate_limit: row.rate_limit,
   }
 }
 

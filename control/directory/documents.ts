@@ -8,7 +8,7 @@ import type { ServerRow } from '../stores/server-store.ts'
 import type { TenantKeyRow } from '../stores/tenant-key-store.ts'
 import type { TenantRow } from '../stores/tenant-store.ts'
 
-type PublishableKey = Pick<TenantKeyRow, 'key_id' | 'kind' | 'digest'> & { expires_at_ms: number | null }
+type PublishableKey = Pick<TenantKeyRow, 'key_id' | 'kind' | 'digest' | 'rate_limit'> & { expires_at_ms: number | null }
 
 /** A tenant with what its snapshot needs, read in one statement: no half of a change is ever published. */
 export type Publishable = TenantRow & {
@@ -23,7 +23,7 @@ export type Publishable = TenantRow & {
 export async function findPublishable(db: Queryable, name: string): Promise<Publishable | undefined> {
   const result = await db.query<Publishable>(
     `select tenant.*, backend.url as backend_url, backend.pipelining as backend_pipelining,
-       (select json_agg(json_build_object('key_id', key_id, 'kind', kind, 'digest', digest,
+       (select json_agg(json_build_object('key_id', key_id, 'kind', kind, 'digest', digest, 'rate_limit', rate_limit,
                 'expires_at_ms', (extract(epoch from expires_at) * 1000)::bigint) order by key_id)
         from control.tenant_keys key
         where key.tenant_id = tenant.tenant_id and (expires_at is null or expires_at > now())) as keys,
@@ -57,6 +57,7 @@ export function buildSnapshot(row: Publishable, catalogue: PlanCatalogue): Tenan
       kind: key.kind,
       digest: key.digest,
       expires_at: key.expires_at_ms,
+      rate_limit: key.rate_limit,
     })),
     jwt: {
       sealed_secret: row.jwt_sealed_secret,

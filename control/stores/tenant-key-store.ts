@@ -11,6 +11,8 @@ export type TenantKeyRow = {
   created_at: Date
   expires_at: Date | null
   replaced_by: string | null
+  /** Requests per second with this key, beside the tenant's. */
+  rate_limit: number | null
 }
 
 /** Makes a key and stores its digest; the key itself is in the result and nowhere else. */
@@ -18,11 +20,13 @@ export async function insertTenantKey(
   change: Change,
   tenantId: string,
   kind: TenantKeyKind,
+  rateLimit: number | null = null,
 ): Promise<{ row: TenantKeyRow; key: string }> {
   const key = makeKey(kind)
   const result = await change.tx.query<TenantKeyRow>(
-    'insert into control.tenant_keys (key_id, tenant_id, kind, digest, hint) values ($1, $2, $3, $4, $5) returning *',
-    [makeId('key'), tenantId, kind, digestKey(key), keyHint(key)],
+    `insert into control.tenant_keys (key_id, tenant_id, kind, digest, hint, rate_limit)
+     values ($1, $2, $3, $4, $5, $6) returning *`,
+    [makeId('key'), tenantId, kind, digestKey(key), keyHint(key), rateLimit],
   )
   const row = result.rows[0]
   if (row === undefined) throw new Error('unreachable')
@@ -53,6 +57,17 @@ export async function expireTenantKey(change: Change, keyId: string, expiresAt: 
     expiresAt,
     replacedBy,
   ])
+}
+
+/** Sets how many requests per second a key may make; null: as many as the tenant. */
+export async function limitTenantKey(change: Change, keyId: string, rateLimit: number | null): Promise<TenantKeyRow> {
+  const result = await change.tx.query<TenantKeyRow>(
+    'update control.tenant_keys set rate_limit = $2 where key_id = $1 returning *',
+    [keyId, rateLimit],
+  )
+  const row = result.rows[0]
+  if (row === undefined) throw new Error('unreachable')
+  return row
 }
 
 /** Revokes a key: it is gone. */

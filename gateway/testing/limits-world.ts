@@ -56,6 +56,10 @@ export class LimitsWorld {
     this.#redisServer = await startRedis()
   }
 
+  get url(): string {
+    return this.#redisServer?.url ?? ''
+  }
+
   async stop(): Promise<void> {
     await this.#redisServer?.stop()
   }
@@ -76,7 +80,7 @@ export class LimitsWorld {
   }
 
   /** A connection to the Redis, or to another address. */
-  connect(url = this.#redisServer?.url ?? ''): RedisClient {
+  connect(url = this.url): RedisClient {
     const redis = connectRedis({ urls: [url], connectionName: 'test', log, whenAway: 'fail-fast' })
     this.#clients.push(redis)
     return redis

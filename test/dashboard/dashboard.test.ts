@@ -153,6 +153,14 @@ test('keys are made and shown once, rotated with an overlap, and revoked', async
   await page.getByRole('button', { name: 'Done' }).click()
   await expect.poll(() => read(first)).toBe(200)
   const row = page.getByRole('row').filter({ hasText: first.slice(0, 'aero_service_'.length + 4) })
+  await row.getByRole('button', { name: /Limit/ }).click()
+  await page.getByLabel('Requests per second', { exact: true }).fill('7')
+  await page.getByRole('dialog').getByRole('button', { name: 'Save' }).click()
+  await row.getByText('7', { exact: true }).waitFor()
+  await page.getByRole('dialog').waitFor({ state: 'detached' })
+  const policy = async () =>
+    (await platform.call('shown', '/rest/v1/todos', { key: first })).headers['ratelimit-policy']
+  await expect.poll(policy).toContain('"key";q=7;w=1')
   await row.getByRole('button', { name: /Rotate/ }).click()
   await page.getByRole('dialog').getByRole('button', { name: 'Rotate' }).click()
   const second = await page.getByLabel('The service key', { exact: true }).inputValue()

@@ -39,6 +39,21 @@ export function useMakeKey(tenantId: string) {
   })
 }
 
+/** Sets a key's own requests per second; null: as many as the tenant. */
+export function useLimitKey(tenantId: string) {
+  const client = useQueryClient()
+  return useMutation({
+    mutationFn: async ({ keyId, rateLimit }: { keyId: string; rateLimit: number | null }) => {
+      const answer = await api.PATCH('/v1/tenants/{tenant_id}/keys/{key_id}', {
+        params: { path: { tenant_id: tenantId, key_id: keyId } },
+        body: { rate_limit: rateLimit },
+      })
+      return { key: unwrap(answer), requestId: requestIdOf(answer.response) }
+    },
+    onSettled: () => client.invalidateQueries({ queryKey: keysQuery(tenantId).queryKey }),
+  })
+}
+
 export function useRevokeKey(tenantId: string) {
   const client = useQueryClient()
   return useMutation({

@@ -12,6 +12,7 @@ import { ProblemAlert } from '../parts/problem-alert.tsx'
 import { reportDone } from '../parts/report.tsx'
 import { ShownKey } from '../parts/shown-key.tsx'
 import { TimeAgo } from '../parts/time-ago.tsx'
+import { LimitForm } from './limit-key.tsx'
 
 const OVERLAPS = [
   { value: '0', label: 'at once' },
@@ -20,7 +21,9 @@ const OVERLAPS = [
   { value: '604800', label: 'after a week' },
 ]
 
-type Chosen = { act: 'rotate' | 'revoke'; key: TenantKey }
+const TITLES = { limit: 'Limit the key', rotate: 'Rotate the key', revoke: 'Revoke the key' }
+
+type Chosen = { act: keyof typeof TITLES; key: TenantKey }
 
 /** The tenant's API keys: none can be read again, so a new one is shown this once. */
 export function KeysTab({ tenantId }: { tenantId: string }) {
@@ -64,8 +67,9 @@ export function KeysTab({ tenantId }: { tenantId: string }) {
       <Modal
         opened={chosen !== undefined}
         onClose={() => choose(undefined)}
-        title={chosen?.act === 'rotate' ? 'Rotate the key' : 'Revoke the key'}
+        title={chosen === undefined ? '' : TITLES[chosen.act]}
       >
+        {chosen?.act === 'limit' && <LimitForm tenantId={tenantId} of={chosen.key} onClose={() => choose(undefined)} />}
         {chosen?.act === 'rotate' && (
           <RotateForm
             tenantId={tenantId}
@@ -169,6 +173,11 @@ const helper = createColumnHelper<typeof tableFeatureSet, TenantKey>()
 const COLUMNS = [
   helper.accessor('kind', { header: 'Kind', enableSorting: false }),
   helper.accessor('hint', { header: 'Key', enableSorting: false, cell: ({ getValue }) => <Code>{getValue()}</Code> }),
+  helper.accessor('rate_limit', {
+    header: 'Requests per second',
+    enableSorting: false,
+    cell: ({ getValue }) => <Text size="sm">{getValue() ?? "the tenant's"}</Text>,
+  }),
   helper.accessor('created_at', {
     header: 'Made',
     enableSorting: false,
@@ -191,6 +200,14 @@ function actionsColumn(choose: (chosen: Chosen) => void): Column<TenantKey> {
     meta: { align: 'right' },
     cell: ({ row: { original: key } }) => (
       <Group gap="xs" justify="flex-end" wrap="nowrap">
+        <Button
+          size="compact-xs"
+          variant="default"
+          aria-label={`Limit the ${key.kind} key ${key.hint}`}
+          onClick={() => choose({ act: 'limit', key })}
+        >
+          Limit
+        </Button>
         <Button
           size="compact-xs"
           variant="default"
