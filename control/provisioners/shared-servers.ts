@@ -5,6 +5,7 @@ import { makePostgresPool, type PostgresPool } from '../../runtime/postgres-pool
 import type { Sealer } from '../../runtime/seal.ts'
 import { makeChange, type PublishTouched } from '../stores/change.ts'
 import { findServerByIdentity, insertSharedServer, moveServer, type ServerRow } from '../stores/server-store.ts'
+import { refuseSchemaSharding } from './citus.ts'
 import { readServerIdentity, setUpServer } from './server-setup.ts'
 
 /** Tenants that one shared server takes. */
@@ -39,6 +40,7 @@ export class SharedServers {
       })
       let row: ServerRow
       try {
+        await refuseSchemaSharding(pool, new URL(url).host)
         row = await register(url, pool, options)
         await setUpServer(pool, {
           requestPassword: options.sealer.open(row.sealed_request_password, `server:${row.server}`),

@@ -16,6 +16,10 @@ type MixedOptions = {
   p95GoalMs?: number
 }
 
+/** What k6 counts apart: the constant rate, and the warm-up to it. */
+const STEADY = '{scenario:mixed}'
+const WARM_UP = '{scenario:warm_up}'
+
 /** Mixed reads and writes at a constant rate over many tenants: fast enough, nothing failed, and nothing of another tenant. */
 export function mixedScenario(mixed: MixedOptions): Scenario {
   return {
@@ -49,14 +53,15 @@ export function mixedScenario(mixed: MixedOptions): Scenario {
             measured: `${client.repeatedCalls} repeated`,
             held: client.repeatedCalls === 0,
           },
-          ...trafficVerdicts(summary, rate * seconds),
-          p95Verdict(summary, mixed.p95LimitMs, goal),
+          ...trafficVerdicts(summary, rate * seconds, STEADY),
+          p95Verdict(summary, mixed.p95LimitMs, goal, STEADY),
         ],
         figures: [
           ['tenants', String(tenants.length)],
           ['made in', `${(createdInMs / 1_000).toFixed(1)} s`],
           ['rate asked', `${rate} req/s for ${seconds} s`],
-          ...trafficFigures(summary),
+          ...trafficFigures(summary, STEADY),
+          ['p95 of the warm-up before it', `${trendOf(summary, `http_req_duration${WARM_UP}`)['p(95)'].toFixed(2)} ms`],
           ...memory,
         ],
       }
@@ -64,13 +69,17 @@ export function mixedScenario(mixed: MixedOptions): Scenario {
   }
 }
 
-/** Nothing failed, nothing leaked, and the load was really sent. */
-export function trafficVerdicts(summary: K6Summary, wanted: number): Verdict[] {
-  const sent = countOf(summary, 'http_reqs')
+/** Nothing failed, nothing leaked, and the load was really sent: in the `part` of the script that asked for that many. */
+export function trafficVerdicts(summary: K6Summary, wanted: number, part = ''): Verdict[] {
+  const sent = countOf(summary, `http_reqs${part}`)
   const leaks = countOf(summary, 'leaks')
   const good = rateOf(summary, 'checks')
   return [
-    { promise: 'no answer holds a row of another tenant', measured: `${leaks} of ${sent}`, held: leaks === 0 },
+    {
+      promise: 'no answer holds a row of another tenant',
+      measured: `${leaks} of ${countOf(summary, 'http_reqs')}`,
+      held: leaks === 0,
+    },
     { promise: 'every answer is good', measured: `${(good * 100).toFixed(3)}% of the checks`, held: good === 1 },
     {
       promise: 'the load was sent as asked (98%)',
@@ -80,16 +89,16 @@ export function trafficVerdicts(summary: K6Summary, wanted: number): Verdict[] {
   ]
 }
 
-export function p95Verdict(summary: K6Summary, limitMs: number, goal = ''): Verdict {
-  const p95Ms = trendOf(summary, 'http_req_duration')['p(95)']
+export function p95Verdict(summary: K6Summary, limitMs: number, goal = '', part = ''): Verdict {
+  const p95Ms = trendOf(summary, `http_req_duration${part}`)['p(95)']
   return { promise: `p95 under ${limitMs} ms${goal}`, measured: `${p95Ms.toFixed(2)} ms`, held: p95Ms < limitMs }
 }
 
-export function trafficFigures(summary: K6Summary): [string, string][] {
-  const trend = trendOf(summary, 'http_req_duration')
+export function trafficFigures(summary: K6Summary, part = ''): [string, string][] {
+  const trend = trendOf(summary, `http_req_duration${part}`)
   return [
-    ['requests', String(countOf(summary, 'http_reqs'))],
-    ['requests/s', rateOf(summary, 'http_reqs').toFixed(0)],
+    ['requests', String(countOf(summary, `http_reqs${part}`))],
+    ['requests/s', rateOf(summary, `http_reqs${part}`).toFixed(0)],
     ['p50', `${trend.med.toFixed(2)} ms`],
     ['p95', `${trend['p(95)'].toFixed(2)} ms`],
     ['p99', `${trend['p(99)'].toFixed(2)} ms`],

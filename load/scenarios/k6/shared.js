@@ -62,14 +62,10 @@ export function anyRequest(tenant, tags) {
 
 /** True when every row of the answer carries its tenant's canary, and there is at least one. */
 export function isOwn(response, tenant) {
-  let rows
-  try {
-    rows = response.json()
-  } catch (_) {
-    return false
-  }
-  if (!Array.isArray(rows) || rows.length === 0) return false
-  const own = rows.every((row) => row.canary === tenant.canary)
+  // Not parsed: that would cost the machine as much as sending the request. A text of a row has its quotes escaped.
+  const [head, ...rows] = String(response.body).split('"canary":"')
+  if (!head.startsWith('[{') || rows.length === 0) return false
+  const own = rows.every((row) => row.startsWith(`${tenant.canary}"`))
   if (!own) leaks.add(1)
   return own
 }
