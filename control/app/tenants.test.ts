@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { parseKeyKind } from '../../tenancy/key.ts'
+import { expectDocumented } from '../testing/documented-statuses.ts'
 import { eventually } from '../testing/eventually.ts'
 import { startTestControl, type TestControl } from '../testing/start-control.ts'
 import { startWorld, type World, withClient } from '../testing/world.ts'
@@ -206,6 +207,9 @@ test('the document, the reference and its script are served by us', async () => 
   const document = await control.call('GET', '/v1/openapi.json', { key: null })
   expect(document.body.openapi).toBe('3.1.0')
   expect(Object.keys(document.body.paths)).toContain('/v1/tenants/{tenant_id}')
+  // Each call of these tests is held against it.
+  await expectDocumented(control.url, 'GET', '/v1/tenants/ten_x?limit=1', 404)
+  await expect(expectDocumented(control.url, 'GET', '/v1/tenants/ten_x?limit=1', 418)).rejects.toThrow('does not name')
   const page = await control.call('GET', '/docs', { key: null })
   expect(page.body).toContain('/docs/scalar.js')
   expect(page.body).not.toMatch(/(?:src|href)="https?:/)

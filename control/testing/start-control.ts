@@ -7,6 +7,7 @@ import { makeKey } from '../../tenancy/key.ts'
 import type { ControlConfig } from '../config.ts'
 import { type ControlDependencies, type StartedControl, startControl } from '../control.ts'
 import { readDnsConfig } from '../dns/dns-config.ts'
+import { expectDocumented } from './documented-statuses.ts'
 
 export const TEST_SECRET = 'test-secret-test-secret-test-secret-0'
 
@@ -109,6 +110,7 @@ export function makeCaller(url: string, ownerKey: string): Caller {
       },
       ...(payload === undefined ? {} : { body: payload }),
     })
+    await expectDocumented(url, method, path, response.status)
     const text = await response.text()
     const isJson = (response.headers.get('content-type') ?? '').includes('json')
     return { status: response.status, headers: response.headers, body: isJson && text !== '' ? JSON.parse(text) : text }

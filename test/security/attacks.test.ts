@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { TestPlatform } from '../support/platform.ts'
+import { makeKey } from '../../tenancy/key.ts'
+import type { CallOptions, TestPlatform } from '../support/platform.ts'
 import { type Cast, callAs, DEGREES, type Degree, ROLES, startCasts, textOf } from './cast.ts'
 import { guesses, requestAttacks } from './request-attacks.ts'
 import { SQL_ATTACKS } from './sql-attacks.ts'
+import { expectSameTime } from './timing.ts'
 
 /** A tenant with all that it may hold against another of its degree, through the gateway of a whole platform. */
 let platform: TestPlatform
@@ -67,6 +69,25 @@ describe.each(DEGREES)('%s', (degree) => {
     }
     await expectUntouched(cast)
   })
+
+  test('the time that an answer takes does not tell what the other tenant has', async () => {
+    const { attacker, victim } = castOf(degree)
+    const as = (path: string, options?: CallOptions) => () => callAs(platform, attacker, 'service', path, options)
+    const key = (apikey: string) => () => platform.call(attacker.name, '/rest/v1/notes', { headers: { apikey } })
+    await expectSameTime("a key of the victim's, or of nobody", key(victim.keys.service), key(makeKey('service')))
+    for (const { what, right, wrong, attack } of guesses(victim)) {
+      const [one, other] = [attack(right), attack(wrong)]
+      // What writes would grow with each guess.
+      if (one.options?.body !== undefined) continue
+      await expectSameTime(what, as(one.path, one.options), as(other.path, other.options))
+    }
+    const grant = (id: string) => as(`/platform/v1/access-grants/${id}/approve`, { method: 'POST' })
+    const asked = await platform.control(`/v1/tenants/${victim.tenant_id}/access-grants`, {
+      body: { reason: 'timing', minutes: 5 },
+    })
+    const id = asked.json.grant_id as string
+    await expectSameTime('an access grant', grant(id), grant(`${id.slice(0, -4)}0000`))
+  }, 120_000)
 
   test('SQL of its own, where it has it, reaches nothing outside and leaves nothing for who comes next', async () => {
     const cast = castOf(degree)
