@@ -20,6 +20,7 @@ export const SAMPLES: Readonly<Record<string, Sample>> = {
   'GET /v1/tenants': { query: { plan: 'pro', sort: 'storage', limit: '20' } },
   'PATCH /v1/tenants/{tenant_id}': { body: { plan: 'pro', quotas: { requests_per_second: 500, storage_bytes: null } } },
   'POST /v1/tenants/{tenant_id}/keys': { body: { kind: 'anon' } },
+  'PATCH /v1/tenants/{tenant_id}/keys/{key_id}': { body: { rate_limit: 50 } },
   'POST /v1/tenants/{tenant_id}/keys/{key_id}/rotate': { body: { overlap_seconds: 3600 } },
   'PUT /v1/tenants/{tenant_id}/jwt': {
     body: { secret: '$JWT_SECRET', issuer: 'https://login.example.com', audience: 'acme' },
