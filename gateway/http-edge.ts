@@ -1,4 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import type { Duplex } from 'node:stream'
 import type { Clock } from '../runtime/clock.ts'
 import { PROBLEM_CONTENT_TYPE, Problem, toProblemDocument } from '../runtime/problem.ts'
 import type { ClientOrigins } from './client-address.ts'
@@ -40,20 +41,25 @@ export function makeHttpEdge(options: HttpEdgeOptions): Server {
       requireHostHeader: false,
       shouldUpgradeCallback: isRealtimeUpgrade,
     },
-    (request, response) => accept(toExchange(request, response, options), options, options.serve),
+    (request, response) => {
+      if (isAfterTheEnd(request, response)) return
+      accept(toExchange(request, response, options), options, options.serve)
+    },
   )
   // It never listens itself (the primary hands it its sockets), and Node begins to track connections when a server listens:
   // without that no head times out and no idle connection is ever closed.
   server.emit('listening')
-  server.on('checkContinue', (request, response) =>
-    accept(toExchange(request, response, options, { expectsContinue: true }), options, options.serve),
-  )
-  server.on('checkExpectation', (request, response) =>
+  server.on('checkContinue', (request, response) => {
+    if (isAfterTheEnd(request, response)) return
+    accept(toExchange(request, response, options, { expectsContinue: true }), options, options.serve)
+  })
+  server.on('checkExpectation', (request, response) => {
+    if (isAfterTheEnd(request, response)) return
     respondProblem(
       toExchange(request, response, options),
       new Problem(417, 'expectation_failed', { detail: 'Only `Expect: 100-continue` is understood.', headers: CLOSE }),
-    ),
-  )
+    )
+  })
   server.on('upgrade', (request, socket, head) => {
     // A client may send frames before it has the answer: they follow the handshake.
     if (head.length > 0) socket.unshift(head)
@@ -65,10 +71,46 @@ export function makeHttpEdge(options: HttpEdgeOptions): Server {
   })
   server.on('clientError', (fault: NodeJS.ErrnoException, socket) => {
     if (fault.code === 'ECONNRESET' || !socket.writable) return socket.destroy()
-    socket.end(rawRefusal(fault.code, options.requestIds.next()))
-    setTimeout(() => socket.destroy(), REFUSAL_LINGER_MS).unref()
+    refuseInTurn(socket, () => rawRefusal(fault.code, options.requestIds.next()))
   })
   return server
+}
+
+/** On a socket: its connection ends with an answer that is under way, and whatever else comes over it is nobody's request. */
+const ENDING = Symbol('ending')
+type ClientSocket = Duplex & { [ENDING]?: boolean; _httpMessage?: ServerResponse | null }
+
+/**
+ * True for a request after one that ends its connection. An `Upgrade` that we ignore does: of what follows it in the same
+ * packet Node's parser has lost the beginning, and the rest would be read as something that nobody has sent.
+ */
+function isAfterTheEnd(request: IncomingMessage, response: ServerResponse): boolean {
+  const socket: ClientSocket = request.socket
+  if (socket[ENDING] === true) return true
+  if (request.headers.upgrade !== undefined && /upgrade/i.test(request.headers.connection ?? '')) {
+    socket[ENDING] = true
+    response.shouldKeepAlive = false
+  }
+  return false
+}
+
+/** Refuses what is not HTTP after the answers to what came whole before it: they are in order, and each is its own request's. */
+function refuseInTurn(socket: ClientSocket, refusal: () => string): void {
+  const before = socket._httpMessage
+  if (before?.req.complete === true) {
+    if (socket[ENDING] === true) return
+    socket[ENDING] = true
+    before.once('close', () => {
+      socket[ENDING] = false
+      // Where the answer has ended the connection there is nobody left to refuse.
+      if (socket.writable) refuseInTurn(socket, refusal)
+    })
+    return
+  }
+  if (socket[ENDING] === true) return
+  socket[ENDING] = true
+  socket.end(refusal())
+  setTimeout(() => socket.destroy(), REFUSAL_LINGER_MS).unref()
 }
 
 /** Takes a request of HTTP/2, which another server has parsed (`tls-edge.ts`). */
@@ -96,7 +138,8 @@ function refusalOf(exchange: Exchange, options: HttpEdgeOptions): Problem | unde
   if (exchange.method === 'TRACE')
     return new Problem(405, 'method_not_allowed', { detail: 'TRACE is not served.', headers: CLOSE })
   const { httpVersionMajor: major, httpVersionMinor: minor } = exchange.request
-  if (major === 0 || (major === 1 && minor > 1))
+  // `HTTP/2.0` in plain text is not HTTP/2, whose requests are streams.
+  if (major !== 1 ? !('stream' in exchange.request) : minor > 1)
     return new Problem(400, 'malformed_request', { detail: 'There is no such version of HTTP.', headers: CLOSE })
   if (major === 1 && minor === 0 && exchange.request.headers['transfer-encoding'] !== undefined)
     return new Problem(400, 'malformed_request', { detail: 'HTTP/1.0 has no transfer codings.', headers: CLOSE })
