@@ -4,6 +4,7 @@ import { LOG_LEVELS } from '../runtime/log.ts'
 import { parseKeyKind } from '../tenancy/key.ts'
 import { ISOLATIONS } from '../tenancy/plan.ts'
 import { type DnsConfig, dnsConfigShape } from './dns/dns-config.ts'
+import { kubernetesConfigShape } from './provisioners/kubernetes/kubernetes-config.ts'
 
 const secretList = z
   .string()
@@ -82,6 +83,7 @@ const schema = z.object({
   AERODB_ALERTMANAGER_URL: url('http:', 'https:').optional(),
   /** Where the gateway's certificates lie, to tell before they run out. */
   AERODB_GATEWAY_TLS_DIRECTORY: z.string().optional(),
+  ...kubernetesConfigShape,
 })
 
 export type ControlConfig = z.output<typeof schema> & DnsConfig

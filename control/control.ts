@@ -36,6 +36,7 @@ import { makeBackendEnvironment } from './provisioners/cluster/backend-environme
 import { tenantOfCluster } from './provisioners/cluster/cluster-parts.ts'
 import type { Clusters } from './provisioners/cluster/clusters.ts'
 import { DedicatedBackends } from './provisioners/cluster/dedicated-backends.ts'
+import type { AddressOf } from './provisioners/kubernetes/kubernetes-provisioner.ts'
 import type { TenantSleep } from './provisioners/own-server/sleep.ts'
 import { type Provisioning, startProvisioning } from './provisioners/provisioning.ts'
 import { migrateJobQueue, startJobQueue } from './reconciler/job-queue.ts'
@@ -67,6 +68,8 @@ export type ControlDependencies = {
   leaseSeconds?: number
   /** How long a moved tenant's old server is kept. */
   moveGraceMs?: number
+  /** Where servers on Kubernetes are reached, in tests. */
+  addressOf?: AddressOf
 }
 
 export type StartedControl = { url: string; sleep: TenantSleep; clusters: Clusters }
@@ -123,6 +126,8 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     dataDirectory: config.AERODB_DATA_DIR,
     keepServers: config.AERODB_KEEP_TENANT_SERVERS,
     backends: makeDedicatedBackends(config, { pool, publish: publication.publish, owner, log }),
+    kubernetes: config,
+    ...(dependencies.addressOf === undefined ? {} : { addressOf: dependencies.addressOf }),
     clock,
     log,
   })
@@ -237,6 +242,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
         catalogue,
         sleep: provisioning.sleep,
         compute: provisioning.compute,
+        kubernetes: provisioning.kubernetes,
         spares: provisioning.spares,
         upgrades: {
           pool,
@@ -248,6 +254,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
         audits,
         moves,
         clock,
+        log,
       }),
     ],
     log,
@@ -270,9 +277,7 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
     wake: (tenantId) => provisioning.sleep.wake(tenantId),
     openExport: (tenant) => exports.open(tenant),
     readNodes: async ({ isolation, server, status }) =>
-      isolation !== 'cluster' || server === null || status === 'deleted'
-        ? []
-        : provisioning.clusters.readStatus(server),
+      isolation !== 'cluster' || server === null || status === 'deleted' ? [] : provisioning.readNodes(server),
     tokens,
     contexts: new RequestContextCodec(config.AERODB_INTERNAL_SECRET),
     backendUrls: config.AERODB_BACKEND_URLS ?? [],

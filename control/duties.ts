@@ -1,4 +1,5 @@
 import type { Clock } from '../runtime/clock.ts'
+import type { Logger } from '../runtime/log.ts'
 import type { PostgresPool } from '../runtime/postgres-pool.ts'
 import type { PlanCatalogue } from '../tenancy/plan.ts'
 import type { ControlConfig } from './config.ts'
@@ -7,6 +8,8 @@ import { drainServers } from './moving/drain.ts'
 import type { MoveOptions } from './moving/ends.ts'
 import { clearLeftovers } from './moving/leftovers.ts'
 import type { ComputeMeter } from './provisioners/compute-meter.ts'
+import { keepWanted } from './provisioners/kubernetes/keep-wanted.ts'
+import type { Kubernetes } from './provisioners/kubernetes/start-kubernetes.ts'
 import type { TenantSleep } from './provisioners/own-server/sleep.ts'
 import type { SpareRoles } from './provisioners/spare-roles.ts'
 import { followSpendEvents, tellComputeFacts, tellPlanHistories } from './reconciler/billing-sync.ts'
@@ -31,11 +34,13 @@ export function listDuties(parts: {
   catalogue: PlanCatalogue
   sleep: TenantSleep
   compute: ComputeMeter
+  kubernetes: Kubernetes | undefined
   spares: SpareRoles
   upgrades: UpgradeOptions
   audits: IsolationAudits
   moves: MoveOptions
   clock: Clock
+  log: Logger
 }): Duty[] {
   const { config, pool, publish, metering, catalogue, sleep, compute, spares, upgrades, audits, moves, clock } = parts
   const duties: Duty[] = [
@@ -59,6 +64,19 @@ export function listDuties(parts: {
     { name: 'seal anew', everyMs: 60_000, run: () => sealStale(moves) },
     { name: 'forget what is over', everyMs: 600_000, run: () => forgetOld(pool) },
   ]
+  const { kubernetes } = parts
+  if (kubernetes !== undefined)
+    duties.push({
+      name: 'keep servers on Kubernetes as wanted',
+      everyMs: 10_000,
+      run: () =>
+        keepWanted({
+          pool,
+          servers: kubernetes.servers,
+          provisioners: Object.values(kubernetes.provisioners),
+          log: parts.log,
+        }),
+    })
   const pauseAfterMs = config.AERODB_PAUSE_AFTER_SECONDS * 1_000
   if (pauseAfterMs > 0)
     duties.push({

@@ -84,8 +84,10 @@ export type PublishableServer = ServerRow & { replicas: ServerRecord['replicas']
 
 export async function findPublishableServer(db: Queryable, server: string): Promise<PublishableServer | undefined> {
   const result = await db.query<PublishableServer>(
-    `select servers.*, (select json_agg(json_build_object('host', servers.host, 'port', node.port) order by node.node)
-       from control.cluster_nodes node where node.server = servers.server and node.role = 'standby') as replicas
+    `select servers.*, case when replica_host is not null
+         then json_build_array(json_build_object('host', replica_host, 'port', servers.port))
+         else (select json_agg(json_build_object('host', servers.host, 'port', node.port) order by node.node)
+       from control.cluster_nodes node where node.server = servers.server and node.role = 'standby') end as replicas
      from control.servers where server = $1`,
     [server],
   )

@@ -7,11 +7,15 @@ import { findUnprivilegedUser } from '../../runtime/unprivileged-user.ts'
 import type { Isolation, PlanCatalogue } from '../../tenancy/plan.ts'
 import { makeChange, type PublishTouched } from '../stores/change.ts'
 import { lockTenant, updateTenant } from '../stores/tenant-store.ts'
+import type { NodeStatus } from './cluster/cluster-status.ts'
 import { Clusters } from './cluster/clusters.ts'
 import type { DedicatedBackends } from './cluster/dedicated-backends.ts'
 import { ClusterProvisioner } from './cluster-provisioner.ts'
-import { ComputeMeter } from './compute-meter.ts'
+import { ComputeMeter, type ComputeSource } from './compute-meter.ts'
 import { DatabaseProvisioner } from './database-provisioner.ts'
+import type { KubernetesConfig } from './kubernetes/kubernetes-config.ts'
+import type { AddressOf } from './kubernetes/kubernetes-provisioner.ts'
+import { type Kubernetes, startKubernetes } from './kubernetes/start-kubernetes.ts'
 import { DataDirectories } from './own-server/data-directory.ts'
 import { TenantSleep } from './own-server/sleep.ts'
 import { OwnServers } from './own-server/supervisor.ts'
@@ -31,6 +35,9 @@ export type Provisioning = {
   servers: OwnServers
   clusters: Clusters
   compute: ComputeMeter
+  kubernetes: Kubernetes | undefined
+  /** The nodes of a cluster tenant's server. */
+  readNodes: (server: string) => Promise<NodeStatus[]>
   /** Where the data directories of tenants' own servers lie. */
   tenantsDirectory: string
   close: () => Promise<void>
@@ -48,6 +55,9 @@ export async function startProvisioning(options: {
   /** Where cluster tenants have backends of their own. */
   backends: DedicatedBackends | undefined
   catalogue: PlanCatalogue
+  kubernetes: KubernetesConfig
+  /** Where servers on Kubernetes are reached; by CloudNativePG's Services unless given. */
+  addressOf?: AddressOf
   clock: Clock
   log: Logger
 }): Promise<Provisioning> {
@@ -64,10 +74,21 @@ export async function startProvisioning(options: {
       pool,
       clock: options.clock,
       source: {
-        listRunning: async () => [...(await servers.listRunning()), ...(await clusters.listRunning())],
-        findRunning: async (tenantId) => (await servers.findRunning(tenantId)) ?? clusters.findRunning(tenantId),
+        listRunning: async () => (await Promise.all(sources().map((source) => source.listRunning()))).flat(),
+        findRunning: async (tenantId) => {
+          for (const source of sources()) {
+            const found = await source.findRunning(tenantId)
+            if (found !== undefined) return found
+          }
+          return undefined
+        },
       },
     })
+    const sources = (): ComputeSource[] => [
+      servers,
+      clusters,
+      ...(kubernetes === undefined ? [] : [kubernetes.servers]),
+    ]
     const memoryOf = (isolation: Isolation) => makeReadMemory(pool, options.catalogue, isolation)
     const beforeStop = (tenantId: string) => compute.measureNow(tenantId)
     const servers = new OwnServers({
@@ -92,6 +113,14 @@ export async function startProvisioning(options: {
       log,
       beforeStop,
     })
+    const kubernetes = await startKubernetes({
+      config: options.kubernetes,
+      pool,
+      sealer,
+      catalogue: options.catalogue,
+      addressOf: options.addressOf,
+      beforeStop,
+    })
     clusters.start()
     servers.start(await takeOver(pool, publish, servers))
     return {
@@ -99,7 +128,11 @@ export async function startProvisioning(options: {
         schema: new SchemaProvisioner(shared, spares),
         database: new DatabaseProvisioner({ db: pool, servers, sealer, directories }),
         cluster: new ClusterProvisioner({ db: pool, clusters, sealer, directories }),
+        ...kubernetes?.provisioners,
       },
+      kubernetes,
+      readNodes: (server) =>
+        kubernetes === undefined ? clusters.readStatus(server) : kubernetes.servers.readNodes(server),
       sleep: new TenantSleep({ pool, publish, servers, log }),
       servers,
       clusters,

@@ -3,7 +3,7 @@ import type { Queryable } from '../stores/change.ts'
 
 const MB = 1_048_576
 /** Of a plan that says nothing: an idle server stays small. */
-const DEFAULT_BYTES = 32 * MB
+export const DEFAULT_SERVER_BYTES = 32 * MB
 
 /** Settings by which a server is started. */
 export type ServerSettings = Readonly<Record<string, string>>
@@ -16,7 +16,7 @@ export function makeReadMemory(db: Queryable, catalogue: PlanCatalogue, isolatio
   return async (tenantId) => {
     const found = await db.query<{ plan: string }>('select plan from control.tenants where tenant_id = $1', [tenantId])
     const plan = catalogue.find(found.rows[0]?.plan ?? '')
-    return memorySettings(plan?.server_memory_bytes?.[isolation] ?? DEFAULT_BYTES)
+    return memorySettings(plan?.server_memory_bytes?.[isolation] ?? DEFAULT_SERVER_BYTES)
   }
 }
 

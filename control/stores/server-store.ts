@@ -3,7 +3,7 @@ import { markTouched } from './outbox-store.ts'
 
 export type ServerRow = {
   server: string
-  kind: 'shared' | 'tenant'
+  kind: 'shared' | 'tenant' | 'cluster' | 'kubernetes'
   identity: string
   host: string
   port: number

@@ -7,6 +7,7 @@ import { makeKey } from '../../tenancy/key.ts'
 import type { ControlConfig } from '../config.ts'
 import { type ControlDependencies, type StartedControl, startControl } from '../control.ts'
 import { readDnsConfig } from '../dns/dns-config.ts'
+import { readKubernetesConfig } from '../provisioners/kubernetes/kubernetes-config.ts'
 import { expectDocumented } from './documented-statuses.ts'
 
 export const TEST_SECRET = 'test-secret-test-secret-test-secret-0'
@@ -46,6 +47,7 @@ export async function startTestControl(options: {
   const ownerKey = options.ownerKey ?? makeKey('platform')
   const config: ControlConfig = {
     ...readDnsConfig({}),
+    ...readKubernetesConfig({}),
     AERODB_CONTROL_FAILED_KEYS_PER_MINUTE: 100,
     AERODB_ISOLATION_AUDIT_SECONDS: 0,
     AERODB_LOG_LEVEL: 'silent',

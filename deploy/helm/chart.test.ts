@@ -13,7 +13,7 @@ const SERVICES = ['gateway', 'control', 'backend', 'metering'] as const
 /** Where each process reads its environment. */
 const CONFIGS: Record<(typeof SERVICES)[number], string[]> = {
   gateway: ['gateway/config.ts'],
-  control: ['control/config.ts'],
+  control: ['control/config.ts', 'control/provisioners/kubernetes/kubernetes-config.ts'],
   backend: ['backend/config.ts', 'backend/storage/config.ts'],
   metering: ['metering/main.ts'],
 }

@@ -91,6 +91,7 @@ export default defineConfig({
           { text: 'Architecture and failure modes', link: '/operations/architecture' },
           { text: 'One host: Docker Compose', link: '/operations/docker-compose' },
           { text: 'One host: systemd', link: '/operations/systemd' },
+          { text: 'Kubernetes', link: '/operations/kubernetes' },
           { text: 'Monitoring', link: '/operations/monitoring' },
           { text: 'Backup and restore', link: '/operations/backup' },
           { text: 'Upgrade and roll back', link: '/operations/upgrade' },

@@ -49,6 +49,9 @@ function tightenCustom(extract: Extract): [string, unknown][] {
   })
 }
 
+/** Of CloudNativePG's `Cluster`, as its CRD has it (without descriptions). */
+export const CLUSTER_SCHEMA: unknown = cloudNativePg.definitions.Cluster
+
 const ajv = new Ajv({ strict: false, validateFormats: false, allErrors: true })
 ajv.addSchema({
   $id: 'manifests',

@@ -129,8 +129,13 @@ annotations:
 {{- define "aerodb.podSpec" -}}
 {{- $root := index . 0 -}}
 {{- $values := get $root.Values (index . 1) -}}
+{{- if and (eq (index . 1) "control") $root.Values.kubernetesTenants.enabled }}
+serviceAccountName: {{ include "aerodb.fullname" $root }}-control
+automountServiceAccountToken: true
+{{- else }}
 serviceAccountName: {{ include "aerodb.serviceAccountName" $root }}
 automountServiceAccountToken: false
+{{- end }}
 # Kubernetes would set AERODB_GATEWAY_PORT=tcp://... for a Service called aerodb-gateway.
 enableServiceLinks: false
 terminationGracePeriodSeconds: 30
