@@ -212,6 +212,8 @@ export async function startControl(config: ControlConfig, dependencies: ControlD
       auditIsolation({
         servers: [...provisioning.shared.list(), ...(await listOwnServers(provisioning.tenantsDirectory))],
         metadata: pool,
+        directory: redis,
+        backendUrls: config.AERODB_BACKEND_URLS ?? [],
         clock,
       }),
     pool,

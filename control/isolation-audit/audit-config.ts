@@ -10,6 +10,10 @@ export type AuditCommand = {
   metadataUrl: string | undefined
   sharedUrls: readonly string[]
   dataDirectory: string | undefined
+  /** Where gateways and backends are told of tenants. */
+  redisUrls: readonly string[] | undefined
+  /** Backends that are asked around the gateway. */
+  backendUrls: readonly string[]
   /** Where tenants' own servers of this machine have their data. */
   tenantsDirectory: string | undefined
   internalSecret: string | undefined
@@ -27,6 +31,8 @@ const schema = z.object({
   AERODB_DATA_DIR: z.string().default('.aerodb'),
   AERODB_DATABASE_URL: url('postgres:', 'postgresql:').optional(),
   AERODB_SHARED_DATABASE_URLS: urlList('postgres:', 'postgresql:').optional(),
+  AERODB_REDIS_URL: urlList('redis:', 'rediss:').optional(),
+  AERODB_BACKEND_URLS: urlList('http:', 'https:').optional(),
   AERODB_INTERNAL_SECRET: secret.optional(),
   AERODB_DOMAIN: domainName.default('localhost'),
   AERODB_PLATFORM_KEY: z.string().optional(),
@@ -45,6 +51,8 @@ const endpointsSchema = z.object({
   platform_key: z.string(),
   metadata_database_url: z.string(),
   shared_database_urls: z.array(z.string()).min(1),
+  redis_url: z.string().optional(),
+  backend: z.string().optional(),
 })
 
 /** @throws ConfigError with every violation. */
@@ -66,6 +74,8 @@ export function readAuditCommand(
     return {
       ...common,
       metadataUrl: config.AERODB_DATABASE_URL,
+      redisUrls: config.AERODB_REDIS_URL,
+      backendUrls: config.AERODB_BACKEND_URLS ?? [],
       sharedUrls: config.AERODB_SHARED_DATABASE_URLS,
       dataDirectory: undefined,
       tenantsDirectory: env.AERODB_DATA_DIR === undefined ? undefined : join(dataDirectory, 'tenants'),
@@ -84,6 +94,8 @@ export function readAuditCommand(
     ...common,
     internalSecret: common.internalSecret ?? (kept.success ? kept.data.internal_secret : undefined),
     metadataUrl: data.metadata_database_url,
+    redisUrls: data.redis_url?.split(','),
+    backendUrls: data.backend === undefined ? [] : [data.backend],
     sharedUrls: data.shared_database_urls,
     dataDirectory: options.endpoints === undefined ? dataDirectory : undefined,
     tenantsDirectory: join(dirname(file), 'tenants'),

@@ -1,11 +1,14 @@
 import type { Clock } from '../../runtime/clock.ts'
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
+import type { RedisClient } from '../../runtime/redis.ts'
 import { type AuditedServer, auditServer, toFinding } from './audit-server.ts'
 import { type ProbeTarget, probeCanaries } from './canary-probes.ts'
+import { probeContexts } from './context-probes.ts'
 import { auditFileModes } from './file-modes.ts'
 import type { Finding, Observation } from './finding.ts'
 import { auditOwnProcesses } from './own-server-walls.ts'
 import { tenantOfOwnServer } from './own-servers.ts'
+import { auditPublished } from './published-documents.ts'
 import { compareWithRegister, readTenantRegister, type TenantRegister, tenantOfSchema } from './registered-tenants.ts'
 import { buildReport, type IsolationReport } from './report.ts'
 
@@ -14,6 +17,10 @@ export type AuditOptions = {
   servers: readonly AuditedServer[]
   /** The metadata database, to name tenants and to compare with what is registered. */
   metadata?: PostgresPool
+  /** Where gateways and backends are told of tenants; compared with the metadata. */
+  directory?: RedisClient
+  /** Backends that are asked around the gateway. */
+  backendUrls?: readonly string[]
   /** What an embedded platform keeps. */
   dataDirectory?: string
   /** Probes two tenants made for it through the real gateway. */
@@ -66,6 +73,16 @@ export async function auditIsolation(options: AuditOptions): Promise<IsolationRe
     findings.push(...ownedBy(name, [beside(seen, name)]))
   if (options.dataDirectory !== undefined)
     findings.push(...(await auditFileModes(options.dataDirectory)).map((seen) => beside(seen, 'files')))
+  if (options.directory !== undefined && options.metadata !== undefined) {
+    const wrong = await auditPublished(options.directory, options.metadata).catch((fault: Error): Observation[] => [
+      { code: 'check_failed', schema: null, object: 'documents in Redis', what: fault.message },
+    ])
+    const register = await readTenantRegister(options.metadata)
+    const named = wrong.map((seen) => toFinding(seen, 'directory', (schema) => tenantOfSchema(schema, register)))
+    findings.push(...named)
+  }
+  const unchecked = await probeContexts(options.backendUrls ?? [], clock.nowMs())
+  findings.push(...unchecked.map((seen) => beside(seen, 'backends')))
   let canary: IsolationReport['canary'] = 'not_probed'
   if (options.canary !== undefined) {
     const leaks = await probeCanaries(options.canary)

@@ -71,7 +71,7 @@ export function reportForTenant(report: IsolationReport, tenantId: string, serve
   const isOf = (name: string) => name === server || name.replace(/-[1-9]$/, '') === server
   const concerns = (finding: Finding) =>
     finding.tenant === null
-      ? isOf(finding.server) || finding.server === 'gateway'
+      ? isOf(finding.server) || ['gateway', 'backends'].includes(finding.server)
       : finding.tenant.tenant_id === tenantId
   const findings = report.findings.filter(concerns)
   return {

@@ -242,6 +242,19 @@ export const RULES = {
     promise: 'Every active schema tenant has its schema on the server that it is placed on.',
     remedy: 'Restore the server, or provision the tenant again.',
   },
+  published_wrong: {
+    severity: 'critical',
+    promise:
+      'Gateways and backends are told what control decided: whose a name is, where its data lies and as which role, which keys open it.',
+    remedy:
+      'Somebody else writes to Redis: close it, change its password, and delete the document; control publishes it again when it is restarted.',
+  },
+  context_unchecked: {
+    severity: 'critical',
+    promise:
+      'A backend believes nobody but the gateway: who goes around it, with no context or a forged one, is refused.',
+    remedy: 'Stop that backend: it is not ours, or not as released.',
+  },
   file_mode: {
     severity: 'high',
     promise: 'Files with secrets or data are closed to other accounts of the machine.',
