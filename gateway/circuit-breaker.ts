@@ -24,11 +24,24 @@ export class CircuitBreaker implements Upstream {
   #failures = 0
   #restsUntilMs = 0
   #isTrying = false
+  #refuses = false
+  /** The upstream itself, resting or not: for who has nowhere else to go. What comes of it counts. */
+  readonly regardless: Upstream
 
   constructor(upstream: Upstream, clock: Clock) {
     this.origin = upstream.origin
     this.#upstream = upstream
     this.#clock = clock
+    this.regardless = {
+      origin: upstream.origin,
+      send: (request, handler) => upstream.send(request, new WatchedHandler(handler, this)),
+      close: async () => {},
+    }
+  }
+
+  /** True when it turned away the last connection at once: nobody waits by asking again. */
+  get refusesAtOnce(): boolean {
+    return this.#refuses
   }
 
   /** False while the upstream rests, or is being tried by another request. */
@@ -71,11 +84,18 @@ export class CircuitBreaker implements Upstream {
       return
     }
     this.#isTrying = false
+    this.#refuses = isRefusal(fault.cause)
     this.#failures++
     if (this.#failures < FAILURES_TO_OPEN) return
     const restMs = Math.min(FIRST_REST_MS * 2 ** (this.#failures - FAILURES_TO_OPEN), MAX_REST_MS)
     this.#restsUntilMs = this.#clock.monotonicMs() + restMs
   }
+}
+
+/** Down to the system's own error: transports wrap it. */
+function isRefusal(cause: unknown): boolean {
+  for (let at = cause; at instanceof Error; at = at.cause) if ('code' in at && at.code === 'ECONNREFUSED') return true
+  return false
 }
 
 class WatchedHandler implements UpstreamHandler {

@@ -63,6 +63,11 @@ const schema = z.object({
   AERODB_GATEWAY_HEAD_TIMEOUT_MS: wholeNumber(100, 600_000).default(15_000),
   /** Without a byte of a body that the client is sending, or of an answer that it should read. */
   AERODB_GATEWAY_BODY_IDLE_MS: wholeNumber(100, 3_600_000).default(30_000),
+  /**
+   * So long connections are still taken after the signal to stop, while `/readyz` says 503: longer than a load balancer's check
+   * takes to notice. Those that arrive as the port closes are reset by the kernel.
+   */
+  AERODB_GATEWAY_STOP_DELAY_MS: wholeNumber(0, 10_000).default(0),
   AERODB_GATEWAY_KEEP_ALIVE_MS: wholeNumber(100, 3_600_000).default(65_000),
   AERODB_GATEWAY_CONNECTIONS_WHEN_REDIS_AWAY: z.enum(AWAY_POLICIES).default('local'),
 })

@@ -9,6 +9,7 @@ import { bodyTooLarge, RequestBody } from './request-body.ts'
 import { hasBody } from './respond.ts'
 import type { TenantEntry } from './tenant-entry.ts'
 import type { Upstream } from './upstream.ts'
+import { FailoverUpstream } from './upstream-failover.ts'
 import { basePathOf, type Upstreams } from './upstreams.ts'
 
 export type ForwardOptions = RelayOptions & {
@@ -36,7 +37,11 @@ export function makeForward(options: ForwardOptions) {
     const headers = fieldsForUpstream(exchange.request, withCredentials)
     addContext(headers, tenant, principal, options)
     const target = backend.kind === 'registered' ? basePathOf(backend) + exchange.target : exchange.target
-    send(exchange, upstream, target, headers, options)
+    const { upstreams } = options
+    const chosen = upstreams.hasOthers(backend)
+      ? new FailoverUpstream(upstream, (tried) => upstreams.another(backend, tried))
+      : upstream
+    send(exchange, chosen, target, headers, options)
   }
 }
 

@@ -25,6 +25,7 @@ async function startPrimary({ config, log, lifecycle }: ServiceContext<GatewayCo
     port: config.AERODB_GATEWAY_PORT,
     ...(config.AERODB_GATEWAY_TLS_DIRECTORY === undefined ? {} : { tlsPort: config.AERODB_GATEWAY_TLS_PORT }),
     workers: config.AERODB_GATEWAY_WORKERS,
+    stopDelayMs: config.AERODB_GATEWAY_STOP_DELAY_MS,
     log,
     onChange: announce,
   })

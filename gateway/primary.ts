@@ -1,6 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { createServer, type Server, type Socket } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import type { MetricObject } from 'prom-client'
 import type { Logger } from '../runtime/log.ts'
@@ -35,6 +36,8 @@ export type PrimaryOptions = {
   /** A second port, for TLS. */
   tlsPort?: number
   workers: number
+  /** How long connections are still taken once it is to stop. */
+  stopDelayMs?: number
   log: Logger
   /** Called when the set of serving workers has changed. */
   onChange: () => void
@@ -140,6 +143,7 @@ export class Primary {
 
   /** Takes no more connections and lets every worker drain. */
   async stop(): Promise<void> {
+    await sleep(this.#options.stopDelayMs ?? 0)
     this.#isStopping = true
     this.#server.close()
     this.#tlsServer.close()

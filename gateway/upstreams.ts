@@ -1,6 +1,7 @@
 import { LRUCache } from 'lru-cache'
 import type { BackendRef } from '../tenancy/snapshot.ts'
 import type { CircuitBreaker } from './circuit-breaker.ts'
+import type { Upstream } from './upstream.ts'
 
 /** Backends whose connections are kept at once. */
 const MAX_BACKENDS = 1_000
@@ -31,6 +32,26 @@ export class Upstreams {
     // The shared backends serve any tenant of ours: nobody waits for the one that it has for itself.
     if (backend.kind === 'dedicated' && chosen?.isAvailable !== true) return this.#choose(this.#shared) ?? chosen
     return chosen
+  }
+
+  /** True when a request that one address did not take may go to another. */
+  hasOthers(backend: BackendRef): boolean {
+    if (backend.kind === 'shared' && backend.urls.length === 0) return this.#shared.length > 1
+    return backend.urls.length + (backend.kind === 'dedicated' ? this.#shared.length : 0) > 1
+  }
+
+  /**
+   * Another address, for a request that those which were tried did not take: one that does not rest; where all do, one that
+   * turns requests away at once, as it may be back by now.
+   */
+  another(backend: BackendRef, tried: ReadonlySet<Upstream>): Upstream | undefined {
+    const own = backend.urls.map((url) => this.#at(originOf(url), backend))
+    const isOurs = backend.kind === 'dedicated' || (backend.kind === 'shared' && own.length === 0)
+    const candidates = isOurs ? [...own, ...this.#shared] : own
+    return (
+      candidates.find((candidate) => candidate.isAvailable && !tried.has(candidate)) ??
+      candidates.find((candidate) => candidate.refusesAtOnce && !tried.has(candidate.regardless))?.regardless
+    )
   }
 
   /** The next in turn that is not resting; when all rest, the next in turn, which then fails at once. */

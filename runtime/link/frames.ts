@@ -11,7 +11,8 @@
  * | end    | nothing: the sender's side of the stream is over                                               |
  * | reset  | nothing: the sender wants no more of this stream, and sends no more of it                      |
  * | window | u32: so many more bytes of data may be sent on this stream                                     |
- * | refuse | nothing: the server is about to end and took nothing of this stream; it may be sent elsewhere    |
+ * | refuse | nothing: the server is about to end and took nothing of this stream; it may be sent elsewhere. On stream
+ *            0 it is the last frame: that holds for every stream that has had no answer |
  */
 export const FRAME_HEADER_BYTES = 9
 export const FrameType = { head: 1, data: 2, end: 3, reset: 4, window: 5, refuse: 6 } as const

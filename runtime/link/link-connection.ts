@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { FrameReader, FrameType, FrameWriter, LinkProtocolError, readHead } from './frames.ts'
+import { NO_STREAM } from './link-server.ts'
 import { type StreamEvents, StreamSide } from './stream-side.ts'
 import { StreamTable } from './stream-table.ts'
 
@@ -35,6 +36,8 @@ export class LinkConnection {
   /** Frames that wait until the server has agreed to the link: none of them can have reached it. */
   #early: Buffer[] | undefined = []
   #nextStream = 1
+  /** The server has said that it ends in good order: it has answered all that it took. */
+  #isDismissed = false
 
   /** @param onUseless called when no further request should be sent here; those under way go on. */
   constructor(dial: LinkDial, onUseless: () => void) {
@@ -90,6 +93,11 @@ export class LinkConnection {
   }
 
   #receive(type: number, stream: number, payload: Buffer): void {
+    if (type === FrameType.refuse && stream === NO_STREAM) {
+      this.#isDismissed = true
+      this.#onUseless()
+      return
+    }
     // A stream that was reset here may still have frames under way: they are for nobody.
     const pending = this.#pending.get(stream)
     if (pending === undefined) return
@@ -115,9 +123,10 @@ export class LinkConnection {
 
   #lost(cause: Error | undefined): void {
     this.#onUseless()
-    const neverSent = this.#early !== undefined
+    const wasOpen = this.#early === undefined
     const lost = this.#pending.all()
     this.#pending.clear()
-    for (const { side } of lost) side.receiveReset(new LinkLostError(neverSent, cause))
+    for (const { side, hasHead } of lost)
+      side.receiveReset(new LinkLostError(!wasOpen || (this.#isDismissed && !hasHead), cause))
   }
 }

@@ -21,6 +21,9 @@ export type LinkHandler = (request: LinkRequest) => StreamEvents
 /** Streams that one connection may have open; a peer that opens more is refused with a reset. */
 const MAX_STREAMS = 10_000
 
+/** In place of a stream's id: none that has had no answer was taken, and none will be. Ids begin at 1. */
+export const NO_STREAM = 0
+
 /** A connection that is served. */
 export type ServedLink = {
   /** Takes no new stream from now on, and resolves when those under way have ended; then the connection is closed. */
@@ -37,10 +40,13 @@ export function serveLink(socket: Socket, handler: LinkHandler, rest: Buffer = B
   const drained = Promise.withResolvers<void>()
   let isDraining = false
   const writer = new FrameWriter((bytes) => {
-    if (!socket.destroyed) socket.write(bytes)
+    // A stream that comes after our goodbye is answered by that.
+    if (!socket.destroyed && !socket.writableEnded) socket.write(bytes)
   })
   const endWhenDrained = () => {
     if (!isDraining || streams.size > 0) return
+    // What is on its way here is read by nobody any more.
+    writer.refuse(NO_STREAM)
     writer.flush()
     socket.end()
     drained.resolve()

@@ -236,6 +236,22 @@ test('a server that drains ends what it has, and refuses the rest as never taken
   expect((await call(client, ['GET', '/anew'])).status).toBe(200)
 })
 
+test('what reaches a server after its last frame was never taken, and may be sent elsewhere', async () => {
+  for (let i = 0; i < 20; i++) {
+    let isTaken = false
+    const { client, links } = await start((request) => {
+      if (request.path === '/late') isTaken = true
+      return echo(request)
+    })
+    await call(client, ['GET', '/first'])
+    // Both leave in the same turn: neither side has heard of the other's.
+    const drained = links[0]?.drain()
+    await expect(call(client, ['POST', '/late'])).rejects.toMatchObject({ name: 'LinkLostError', neverSent: true })
+    expect(isTaken).toBe(false)
+    await drained
+  }
+})
+
 test('a caller that is no service of ours gets no link', async () => {
   const { server, sockets } = await start(echo)
   const address = server.address()
