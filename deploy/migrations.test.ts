@@ -1,7 +1,7 @@
-import { readdir, readFile } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { isReleaseSince, readRelease } from '../runtime/release.ts'
+import { listMigrations, type Migration, readReleased } from './released-migrations.ts'
 
 /*
  * While a platform is upgraded programs of two releases work on one database, and who rolls back starts the older release on
@@ -10,23 +10,6 @@ import { isReleaseSince, readRelease } from '../runtime/release.ts'
  */
 
 const ROOT = join(import.meta.dirname, '..')
-/** Those of the first release: there is none before it that could run on them. */
-const FIRST = { control: '0016_upgrades', metering: '0010_platform' } as const
-const SERVICES = Object.keys(FIRST) as (keyof typeof FIRST)[]
-
-type Migration = { name: string; sql: string; isFirst: boolean }
-
-async function readMigrations(service: keyof typeof FIRST): Promise<Migration[]> {
-  const directory = join(ROOT, service, 'migrations')
-  const files = (await readdir(directory)).filter((file) => file.endsWith('.sql')).sort()
-  return Promise.all(
-    files.map(async (file) => ({
-      name: file.slice(0, -4),
-      sql: await readFile(join(directory, file), 'utf8'),
-      isFirst: file.slice(0, -4) <= FIRST[service],
-    })),
-  )
-}
 
 /** What a migration takes away from, or newly asks of, programs that do not know it. */
 function breaking(sql: string): string[] {
@@ -66,26 +49,30 @@ test('the rules know what would break an older program from what would not', () 
   expect(kept.filter((sql) => breaking(sql).length > 0)).toEqual([])
 })
 
-test.each(SERVICES)(
-  'every migration of %s says which releases run under it, and is one that the one before does',
-  async (service) => {
-    const versions = await released()
-    const current = await readRelease()
-    for (const { name, sql, isFirst } of await readMigrations(service)) {
-      if (isFirst) continue
-      const oldest = sql.match(/^-- Runs under release (\d+\.\d+\.\d+) or later\.$/m)?.[1]
-      // Before the first release is out there is no older one.
-      if (versions.length === 0) continue
-      expect(oldest, `${name}: say "-- Runs under release X.Y.Z or later."`).toBeDefined()
-      expect(versions, `${name} names a release`).toContain(oldest)
-      expect(isReleaseSince(current, oldest ?? ''), name).toBe(true)
-    }
-  },
-)
+/** Migrations that no release has yet. Those of the very first release have none before it that could run under them. */
+async function listNew(): Promise<Migration[]> {
+  const known = await readReleased()
+  return Object.keys(known).length === 0 ? [] : (await listMigrations()).filter(({ name }) => !(name in known))
+}
 
-test.each(SERVICES)('a migration of %s that takes something away says who stopped using it', async (service) => {
-  for (const { name, sql, isFirst } of await readMigrations(service)) {
-    if (isFirst || breaking(sql).length === 0) continue
-    expect(sql, `${name} takes away: ${breaking(sql).join('; ')}`).toMatch(/^-- Unused since release \d+\.\d+\.\d+\.$/m)
+test('a migration that a release has brought to databases is there for ever, as it was', async () => {
+  const now = new Map((await listMigrations()).map(({ name, sha256 }) => [name, sha256]))
+  for (const [name, sha256] of Object.entries(await readReleased())) expect(now.get(name), name).toBe(sha256)
+})
+
+test('every new migration says which releases run under it: the one before does', async () => {
+  const versions = await released()
+  for (const { name, sql } of await listNew()) {
+    const oldest = sql.match(/^-- Runs under release (\d+\.\d+\.\d+) or later\.$/m)?.[1]
+    expect(oldest, `${name}: say "-- Runs under release X.Y.Z or later."`).toBeDefined()
+    expect(versions, `${name} names a release that is out`).toContain(oldest)
   }
+})
+
+test('a new migration that takes something away says since when nobody uses it', async () => {
+  for (const { name, sql } of await listNew())
+    if (breaking(sql).length > 0)
+      expect(sql, `${name} takes away: ${breaking(sql).join('; ')}`).toMatch(
+        /^-- Unused since release \d+\.\d+\.\d+\.$/m,
+      )
 })
