@@ -324,9 +324,9 @@ eachDegree(
       expect((await platform.call(name, '/rest/v1/notes', { key: old.keys.service, agent })).text).toContain(old.canary)
       expect((await platform.control(`/v1/tenants/${old.tenant_id}?purge=true`, { method: 'DELETE' })).status).toBe(202)
       await vi.waitFor(async () => expect((await platform.call(name, '/health', { agent })).status).toBe(404), {
-        timeout: 10_000,
+        timeout: 60_000,
       })
-      const next = await vi.waitFor(() => makeParty(platform, name, degree), { timeout: 20_000, interval: 500 })
+      const next = await vi.waitFor(() => makeParty(platform, name, degree), { timeout: 120_000, interval: 500 })
       for (const key of [old.keys.service, old.keys.anon, token]) {
         const answer = await platform.call(name, '/rest/v1/notes', { key, agent })
         expect([answer.status, answer.text.includes(next.canary)]).toEqual([401, false])
@@ -341,5 +341,5 @@ eachDegree(
       await agent.close()
     }
   },
-  60_000,
+  240_000,
 )
