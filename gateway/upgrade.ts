@@ -24,22 +24,27 @@ export function isRealtimeUpgrade(request: IncomingMessage): boolean {
   )
 }
 
+/** On a response: what ends it with its socket. */
+const GONE = Symbol('gone')
+type HandshakeResponse = ServerResponse & { [GONE]?: () => void }
+
 /** A response by which a handshake is refused; its connection ends with it. */
 export function responseOn(request: IncomingMessage, socket: Duplex): ServerResponse {
-  const response = new ServerResponse(request)
+  const response: HandshakeResponse = new ServerResponse(request)
   response.shouldKeepAlive = false
   response.assignSocket(request.socket)
   response.once('finish', () => {
     response.detachSocket(request.socket)
     socket.end()
   })
-  socket.once('close', () => response.destroy())
+  response[GONE] = () => response.destroy()
+  socket.once('close', response[GONE])
   return response
 }
 
 export type ForwardUpgradeOptions = ForwardOptions & {
-  /** Makes a connection for each upgrade. */
-  upgradeDispatcher: Dispatcher
+  /** Makes a client for one upgrade to that origin: of one that is kept for more, undici remembers each upgrade. */
+  connectUpgrade: (origin: string) => Dispatcher
   tunnels: WebSocketTunnels
   connections: ConnectionKeeper
   usage: UsageWriter
@@ -56,7 +61,8 @@ export function makeForwardUpgrade(options: ForwardUpgradeOptions) {
     const headers = fieldsForUpstream(request, false)
     headers.push(CONTEXT_HEADER, principal.contextFor(tenant.snapshot, options.codec, options.clock.nowMs()))
     addForwardingFields(headers, exchange)
-    options.upgradeDispatcher.dispatch(
+    const client = options.connectUpgrade(upstream.origin)
+    client.dispatch(
       {
         origin: upstream.origin,
         path: exchange.target,
@@ -65,7 +71,7 @@ export function makeForwardUpgrade(options: ForwardUpgradeOptions) {
         upgrade: 'websocket',
         headersTimeout: HANDSHAKE_TIMEOUT_MS,
       },
-      new UpgradeHandler(exchange, options),
+      new UpgradeHandler(exchange, client, options),
     )
   }
 }
@@ -76,14 +82,16 @@ const MAX_REFUSAL_BYTES = 64 * 1024
 
 class UpgradeHandler implements Dispatcher.DispatchHandler {
   readonly #exchange: Exchange
+  readonly #client: Dispatcher
   readonly #options: ForwardUpgradeOptions
   #status = 0
   #fields: string[] = []
   #body: Buffer[] = []
   #bodyBytes = 0
 
-  constructor(exchange: Exchange, options: ForwardUpgradeOptions) {
+  constructor(exchange: Exchange, client: Dispatcher, options: ForwardUpgradeOptions) {
     this.#exchange = exchange
+    this.#client = client
     this.#options = options
   }
 
@@ -99,6 +107,7 @@ class UpgradeHandler implements Dispatcher.DispatchHandler {
     _headers: unknown,
     upstream: Duplex,
   ): void {
+    this.#endClient()
     const exchange = this.#exchange
     const client = exchange.request.socket
     if (client.destroyed) {
@@ -109,7 +118,10 @@ class UpgradeHandler implements Dispatcher.DispatchHandler {
     appendFieldsForClient(fields, asText(controller.rawHeaders))
     let head = `HTTP/1.1 ${status} Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n`
     for (let i = 0; i < fields.length; i += 2) head += `${fields[i]}: ${fields[i + 1]}\r\n`
-    exchange.response.detachSocket(client)
+    const response: HandshakeResponse = exchange.response
+    response.detachSocket(client)
+    // Or the socket would keep the whole handshake for as long as it is open.
+    if (response[GONE] !== undefined) client.off('close', response[GONE])
     client.write(`${head}\r\n`, 'latin1')
     this.#meter(client)
     this.#options.tunnels.join(client, upstream)
@@ -127,6 +139,7 @@ class UpgradeHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    this.#endClient()
     const { response, responseHeaders } = this.#exchange
     if (response.destroyed) return
     const body = Buffer.concat(this.#body)
@@ -136,10 +149,16 @@ class UpgradeHandler implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, fault: Error): void {
+    this.#endClient()
     respondProblem(
       this.#exchange,
       new Problem(502, 'bad_gateway', { detail: 'The backend did not take the connection.', cause: fault }),
     )
+  }
+
+  /** The client is done; a connection that was upgraded is not its own any more. */
+  #endClient(): void {
+    this.#client.destroy().catch(() => {})
   }
 
   /** Tells metering how many connections of the tenant this process holds, now and when this one is gone. */

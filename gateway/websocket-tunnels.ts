@@ -6,7 +6,7 @@ const GOING_AWAY = Buffer.from([0x88, 0x02, 0x03, 0xe9])
 /** How long clients get to answer the close frame, and an unfinished frame to end. */
 const CLOSE_WAIT_MS = 1_000
 
-type Tunnel = { client: Duplex; upstream: Duplex; boundary: FrameBoundary }
+type Tunnel = { client: Duplex; upstream: Duplex; boundary: FrameBoundary; isLeaving: boolean }
 
 /** The open WebSockets of this worker: bytes pass through as they are, with backpressure both ways. */
 export class WebSocketTunnels {
@@ -18,7 +18,7 @@ export class WebSocketTunnels {
 
   /** Lets bytes flow until either side ends; then the other ends too. */
   join(client: Duplex, upstream: Duplex): void {
-    const tunnel = { client, upstream, boundary: new FrameBoundary() }
+    const tunnel: Tunnel = { client, upstream, boundary: new FrameBoundary(), isLeaving: false }
     this.#open.add(tunnel)
     const end = (): void => {
       this.#open.delete(tunnel)
@@ -34,9 +34,11 @@ export class WebSocketTunnels {
       client.end()
       setTimeout(end, CLOSE_WAIT_MS).unref()
     })
-    upstream.on('data', (chunk: Buffer) => tunnel.boundary.follow(chunk))
-    client.pipe(upstream)
-    upstream.pipe(client)
+    forward(client, upstream, (chunk) => upstream.write(chunk))
+    forward(upstream, client, (chunk) => {
+      tunnel.boundary.follow(chunk)
+      return tunnel.isLeaving || client.write(chunk)
+    })
   }
 
   /** Tells every client, between two frames, that this server goes away; ends those that do not end themselves. */
@@ -53,11 +55,24 @@ export class WebSocketTunnels {
   }
 }
 
-function sayGoodbye({ client, upstream, boundary }: Tunnel): void {
+/**
+ * Bytes of one side to the other, with backpressure. By hand: most sockets are idle ones, and what `pipe` keeps for each
+ * costs more than all else that this worker knows of it.
+ */
+function forward(from: Duplex, to: Duplex, write: (chunk: Buffer) => boolean): void {
+  from.on('data', (chunk: Buffer) => {
+    if (to.writable && !write(chunk)) from.pause()
+  })
+  to.on('drain', () => from.resume())
+  from.once('end', () => to.end())
+}
+
+function sayGoodbye(tunnel: Tunnel): void {
+  const { client, upstream, boundary } = tunnel
   const look = (): void => {
-    if (!boundary.isBetweenFrames) return
+    if (tunnel.isLeaving || !boundary.isBetweenFrames) return
+    tunnel.isLeaving = true
     upstream.off('data', look)
-    upstream.unpipe(client)
     client.end(GOING_AWAY)
   }
   upstream.on('data', look)

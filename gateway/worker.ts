@@ -3,7 +3,7 @@ import type { Server as HttpServer } from 'node:http'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import type { Server as TlsServer } from 'node:tls'
-import { Agent } from 'undici'
+import { Client } from 'undici'
 import { openSpool } from '../metering/spool.ts'
 import { measureSpool } from '../metering/spool-metrics.ts'
 import { type Clock, systemClock } from '../runtime/clock.ts'
@@ -160,8 +160,6 @@ export async function startWorker(service: ServiceContext<GatewayConfig>): Promi
   const tunnels = new WebSocketTunnels()
   const watch = new StallWatch(clock)
   lifecycle.onStop('watch', () => watch.close())
-  const upgradeAgent = new Agent({ connections: null, pipelining: 1, connectTimeout: 3_000 })
-  lifecycle.onStop('upgrades', () => upgradeAgent.destroy())
   const { serve, serveUpgrade } = makeApp({
     directory,
     authenticate: {
@@ -179,7 +177,7 @@ export async function startWorker(service: ServiceContext<GatewayConfig>): Promi
       maxBodyBytes: config.AERODB_GATEWAY_MAX_BODY_BYTES,
       upstreams,
       control,
-      upgradeDispatcher: upgradeAgent,
+      connectUpgrade: (origin) => new Client(origin, { pipelining: 1, connectTimeout: 3_000 }),
       tunnels,
       connections: connectionKeeper,
       usage: spool,

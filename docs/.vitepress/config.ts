@@ -96,6 +96,7 @@ export default defineConfig({
           { text: 'Backup and restore', link: '/operations/backup' },
           { text: 'Upgrade and roll back', link: '/operations/upgrade' },
           { text: 'Benchmarks and capacity', link: '/benchmarks' },
+          { text: 'Conformance of the edge', link: '/conformance' },
           { text: 'Security', link: '/security' },
         ],
       },

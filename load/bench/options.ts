@@ -18,7 +18,7 @@ export type BenchOptions = {
 }
 
 export const USAGE = `npm run bench -- [options]
-  --only a,b         yardsticks or groups (proxy, latency, data); see --list
+  --only a,b         yardsticks or groups (proxy, latency, memory, data); see --list
   --seconds n        length of one measurement, 1 to 60 (default 4)
   --rounds n         rounds over all yardsticks, 1 to 15 (default 5)
   --connections n    client connections, 1 to 1024 (default 64)

@@ -23,7 +23,7 @@ export function renderReport(
     group: result.group,
     markdown: [
       `### ${result.title}`,
-      renderTable(result.rows, result.bases, result.support),
+      result.rows.length === 0 ? '' : renderTable(result.rows, result.bases, result.support),
       renderGoals(result.rows),
       ...result.notes,
       renderCircumstances(result, run),
@@ -53,14 +53,18 @@ function renderCircumstances(
 ): string {
   const cpu = cpus()
   const versions = result.rows.flatMap((row) => (row.version === undefined ? [] : [row.version]))
+  const taken = `Taken ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC on ${cpu.length} × ${cpu[0]?.model.trim() ?? 'unknown'},`
+  const machine = `${Math.round(totalmem() / 2 ** 30)} GiB, Linux; Node ${process.version}`
+  // A group that sends no load has no rounds, and memory does not depend on who shares the cores.
+  if (result.rows.length === 0) return `${taken}\n${machine}; one worker.`
   const share = foreignShare(result.rows)
   const pinning =
     cores.served === undefined
       ? 'nothing pinned (no taskset, or one core)'
       : `measured processes on core ${cores.served}, load and upstream on core ${cores.load}`
   return [
-    `Taken ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC on ${cpu.length} × ${cpu[0]?.model.trim() ?? 'unknown'},`,
-    `${Math.round(totalmem() / 2 ** 30)} GiB, Linux; Node ${process.version}${[...new Set(versions)].map((text) => `, ${text}`).join('')};`,
+    taken,
+    `${machine}${[...new Set(versions)].map((text) => `, ${text}`).join('')};`,
     `${result.generator ?? generator}, ${options.connections} connections; ${pinning}; median of ${options.rounds} interleaved rounds of ${options.seconds} s.`,
     share > NOISY_SHARE
       ? `**Noisy**: other processes took ${Math.round(share * 100)}% of the measuring core meanwhile; trust "CPU µs/req" before "req/s".`

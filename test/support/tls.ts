@@ -18,7 +18,7 @@ export async function makeTestTls(): Promise<TestTls> {
   const directory = await mkdtemp(join(tmpdir(), 'aerodb-https-'))
   await promisify(execFile)('openssl', [
     ...['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2'],
-    ...['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:*.localhost'],
+    ...['-subj', '/CN=localhost', '-addext', 'subjectAltName=DNS:*.localhost,DNS:localhost'],
     ...['-keyout', join(directory, 'wildcard.key'), '-out', join(directory, 'wildcard.crt')],
   ])
   const port = await findFreePort()

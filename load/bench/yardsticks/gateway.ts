@@ -8,12 +8,12 @@ import type { BackendRef } from '../../../tenancy/snapshot.ts'
 import { PinnedProcess } from '../pinned-process.ts'
 import { profilingEnv } from '../profile.ts'
 import { publishTenants } from '../publish-tenants.ts'
-import { BENCH_DOMAIN, makeLoadTenants, makeRequestMix, PROXY_PATH } from '../request-mix.ts'
-import type { ProxyContext, Yardstick } from '../yardstick.ts'
+import { BENCH_DOMAIN, type LoadTenant, makeLoadTenants, makeRequestMix, PROXY_PATH } from '../request-mix.ts'
+import type { ProxyContext, RunningYardstick, Yardstick } from '../yardstick.ts'
 
 const PROGRAM = fileURLToPath(new URL('../../../gateway/main.ts', import.meta.url))
 
-type GatewayForm = {
+export type GatewayForm = {
   name: string
   title: string
   tenants: number
@@ -21,11 +21,16 @@ type GatewayForm = {
   backend: (upstreamUrl: string) => BackendRef
 }
 
+/** A gateway, and whom it serves. */
+export type RunningGateway = RunningYardstick & { tenants: readonly LoadTenant[] }
+
 /**
  * Our gateway with its whole pipeline and one worker: snapshots from a real Redis, key check, leased rate limit and quota,
  * signed context, usage spool on disk.
  */
-function makeGateway(form: GatewayForm): Yardstick<ProxyContext> {
+export function makeGateway(
+  form: GatewayForm,
+): Omit<Yardstick<ProxyContext>, 'start'> & { start(context: ProxyContext): Promise<RunningGateway> } {
   return {
     name: form.name,
     title: form.title,
@@ -62,6 +67,7 @@ function makeGateway(form: GatewayForm): Yardstick<ProxyContext> {
       })
       return {
         port,
+        tenants,
         mix: makeRequestMix(tenants, PROXY_PATH),
         pids: () => gateway.pids(),
         stop: () => gateway.stop(),
@@ -70,7 +76,7 @@ function makeGateway(form: GatewayForm): Yardstick<ProxyContext> {
   }
 }
 
-const shared = (): BackendRef => ({ kind: 'shared', name: 'shared', urls: [], pipelining: 1 })
+export const shared = (): BackendRef => ({ kind: 'shared', name: 'shared', urls: [], pipelining: 1 })
 const registered =
   (pipelining: number) =>
   (url: string): BackendRef => ({
