@@ -438,13 +438,13 @@ test('however often workers are killed, no client is left without an answer or a
   for (let i = 0; i < 8; i++) {
     const [victim] = gateway.ready.pids ?? []
     process.kill(victim ?? 0, 'SIGKILL')
-    await vi.waitFor(() => expect(gateway.ready.pids).not.toContain(victim), 10_000)
-    await vi.waitFor(() => expect(gateway.ready.pids).toHaveLength(2), 10_000)
+    await vi.waitFor(() => expect(gateway.ready.pids).not.toContain(victim), 30_000)
+    await vi.waitFor(() => expect(gateway.ready.pids).toHaveLength(2), 30_000)
   }
   isOver = true
   await Promise.all(clients)
   expect(outcomes.answered).toBeGreaterThan(outcomes.broken)
-})
+}, 180_000)
 
 test('the admin port tells health, readiness and metrics of all workers', async () => {
   const admin = gateway.ready.adminUrl ?? ''
