@@ -1,6 +1,6 @@
 import { readdir, realpath } from 'node:fs/promises'
 import { join } from 'node:path'
-import pg from 'pg'
+import { connectPostgres, withPostgres } from '../../runtime/postgres-client.ts'
 import { tenantOfCluster } from '../provisioners/cluster/cluster-parts.ts'
 import { adminConfig, runningPort } from '../provisioners/own-server/own-server.ts'
 import type { AuditedServer } from './audit-server.ts'
@@ -42,15 +42,7 @@ function ownServer(name: string, directory: string): AuditedServer {
     withClient: async (work) => {
       const port = await runningPort(directory)
       if (port === undefined) throw new Error('The server does not run')
-      const client = new pg.Client(adminConfig({ directory, port }))
-      // It may be stopped while we look.
-      client.on('error', () => {})
-      await client.connect()
-      try {
-        return await work(client)
-      } finally {
-        await client.end()
-      }
+      return withPostgres(connectPostgres(adminConfig({ directory, port })), work)
     },
   }
 }

@@ -1,5 +1,6 @@
 import type pg from 'pg'
 import type { Logger } from '../../runtime/log.ts'
+import { withPostgres } from '../../runtime/postgres-client.ts'
 import type { PostgresPool } from '../../runtime/postgres-pool.ts'
 import { Problem } from '../../runtime/problem.ts'
 import type { Sealer } from '../../runtime/seal.ts'
@@ -52,9 +53,9 @@ export function provisionerOf({ provisioners }: MoveOptions, isolation: Isolatio
  */
 export async function withEnds(both: Both, work: (ends: Ends, replication: () => Promise<pg.Client>) => Promise<void>) {
   const schema = tenantSchemaName(both.source.tenant_id)
-  await withClient(both.from.connect(both.source), (holder) =>
-    withClient(both.from.connect(both.source), (source) =>
-      withClient(both.to.connect(both.target), async (target) => {
+  await withPostgres(both.from.connect(both.source), (holder) =>
+    withPostgres(both.from.connect(both.source), (source) =>
+      withPostgres(both.to.connect(both.target), async (target) => {
         await holder.query(`set lock_timeout = '20s'`)
         await holder.query(`select pg_advisory_lock(hashtextextended('aerodb.move-of:' || $1, 0))`, [schema])
         await holder.query(`set lock_timeout = 0`)
@@ -65,17 +66,4 @@ export async function withEnds(both: Both, work: (ends: Ends, replication: () =>
       }),
     ),
   )
-}
-
-/** Runs `work` with a connection that it ends. */
-export async function withClient<Result>(
-  opening: Promise<pg.Client>,
-  work: (client: pg.Client) => Promise<Result>,
-): Promise<Result> {
-  const client = await opening
-  try {
-    return await work(client)
-  } finally {
-    await client.end()
-  }
 }

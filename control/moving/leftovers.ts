@@ -1,22 +1,23 @@
+import { withPostgres } from '../../runtime/postgres-client.ts'
 import { tenantSchemaName } from '../../tenancy/tenant.ts'
 import { makeChange } from '../stores/change.ts'
 import { findMove, listLeftovers, setMoveLeftover } from '../stores/move-store.ts'
 import { lockAnyTenant, tenantExisted } from '../stores/tenant-store.ts'
 import { dismissMover } from './copy-schema.ts'
-import { type Both, type MoveOptions, provisionerOf, readBoth, withClient } from './ends.ts'
+import { type Both, type MoveOptions, provisionerOf, readBoth } from './ends.ts'
 import { replicationName, unpublishSchema, unsubscribe } from './replication.ts'
 
 /** After the switch: the target no longer follows, and nothing of the tenant stays on the server that it has left. */
 export async function removeSource({ from, to, source, target }: Both): Promise<void> {
   const name = replicationName(source.tenant_id)
   const schema = tenantSchemaName(source.tenant_id)
-  await withClient(to.connect(target), async (client) => {
+  await withPostgres(to.connect(target), async (client) => {
     await unsubscribe(client, name)
     await dismissMover(client, schema)
   })
   // A server of the tenant's own goes with its slot and publication, and may be gone already.
   if (source.isolation === 'schema')
-    await withClient(from.connect(source), (client) => unpublishSchema(client, schema, name))
+    await withPostgres(from.connect(source), (client) => unpublishSchema(client, schema, name))
   await from.remove(source)
 }
 
@@ -24,8 +25,10 @@ export async function removeSource({ from, to, source, target }: Both): Promise<
 export async function removeTarget({ from, to, source, target }: Both): Promise<void> {
   const name = replicationName(source.tenant_id)
   // A target that does not run cannot hold on to the slot either.
-  await withClient(to.connect(target), (client) => unsubscribe(client, name)).catch(() => {})
-  await withClient(from.connect(source), (client) => unpublishSchema(client, tenantSchemaName(source.tenant_id), name))
+  await withPostgres(to.connect(target), (client) => unsubscribe(client, name)).catch(() => {})
+  await withPostgres(from.connect(source), (client) =>
+    unpublishSchema(client, tenantSchemaName(source.tenant_id), name),
+  )
   await to.remove(target)
 }
 

@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
+import { withPostgres } from '../../runtime/postgres-client.ts'
 import { tenantSchemaName } from '../../tenancy/tenant.ts'
 import type { Procedure, Step } from '../reconciler/procedures.ts'
 import { listTables } from '../schema-objects/read-schema.ts'
@@ -7,7 +8,7 @@ import { findMove, setMoveLeftover, setMovePhase, setMoveTarget } from '../store
 import { recordStep } from '../stores/operation-store.ts'
 import { lockAnyTenant, updateTenant } from '../stores/tenant-store.ts'
 import { cutOver, type Ends, readSeal, retryCut, verifyFollower } from './cut-over.ts'
-import { type Both, type MoveOptions, provisionerOf, readBoth, withClient, withEnds } from './ends.ts'
+import { type Both, type MoveOptions, provisionerOf, readBoth, withEnds } from './ends.ts'
 import { clearTarget, fillTarget, findAddress, refuseBlocked } from './fill-target.ts'
 import { removeSource, removeTarget } from './leftovers.ts'
 import { sendMark } from './marks.ts'
@@ -59,7 +60,7 @@ export function makeMoveProcedure(options: MoveOptions): Procedure {
   const provision = effect('provision', async ({ from, to, source, target }) => {
     // The source may sleep, or know nothing of moving yet. Once it is sealed nobody may give it its rights back.
     await from.wake(source)
-    const seal = await withClient(from.connect(source), (client) =>
+    const seal = await withPostgres(from.connect(source), (client) =>
       readSeal(client, tenantSchemaName(source.tenant_id)),
     )
     if (seal === undefined) await from.provision(source)
@@ -127,7 +128,7 @@ export function makeMoveProcedure(options: MoveOptions): Procedure {
     cleanUp: async (tenant) => {
       const both = await readBoth(options, tenant)
       if (both.move.phase === 'switched' || both.move.to_server === null) return
-      const seal = await withClient(both.from.connect(both.source), (source) =>
+      const seal = await withPostgres(both.from.connect(both.source), (source) =>
         readSeal(source, tenantSchemaName(tenant.tenant_id)),
       )
       await (seal === undefined ? removeTarget(both) : switchOver(both))

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
-import pg from 'pg'
+import type pg from 'pg'
 import type { Logger } from '../../runtime/log.ts'
+import { connectPostgres } from '../../runtime/postgres-client.ts'
 import { makePostgresPool, type PostgresPool } from '../../runtime/postgres-pool.ts'
 import type { Sealer } from '../../runtime/seal.ts'
 import { makeChange, type PublishTouched } from '../stores/change.ts'
@@ -76,15 +77,12 @@ export class SharedServers {
   async connect(server: string, { replication = false }: { replication?: boolean }): Promise<pg.Client> {
     const url = this.#urls.get(server)
     if (url === undefined) throw new Error(`The server ${server} is not in AERODB_SHARED_DATABASE_URLS`)
-    const client = new pg.Client({
+    return connectPostgres({
       connectionString: url,
       application_name: 'aerodb-control',
       connectionTimeoutMillis: 5_000,
-      ...(replication ? { replication: 'database' } : {}),
-    } as pg.ClientConfig)
-    client.on('error', () => {})
-    await client.connect()
-    return client
+      ...(replication ? { replication: 'database' as const } : {}),
+    })
   }
 
   async close(): Promise<void> {

@@ -1,7 +1,8 @@
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import pg from 'pg'
+import type pg from 'pg'
 import { expect } from 'vitest'
+import { connectPostgres, withPostgres } from '../../runtime/postgres-client.ts'
 import { Sealer } from '../../runtime/seal.ts'
 import type { Isolation } from '../../tenancy/plan.ts'
 import { tenantSchemaName } from '../../tenancy/tenant.ts'
@@ -127,18 +128,12 @@ async function asLogin<Result>(
   })
   if (row === undefined) throw new Error('The tenant has no server')
   const sealed = login === 'ddl' ? row.sealed_ddl_password : row.sealed_request_password
-  const client = new pg.Client({
+  const opening = connectPostgres({
     host: row.host,
     port: row.port,
     database: row.database,
     user: `aerodb_${login}`,
     password: new Sealer([TEST_SECRET]).open(sealed, `server:${row.server}`),
   })
-  client.on('error', () => {})
-  await client.connect()
-  try {
-    return await work(client)
-  } finally {
-    await client.end()
-  }
+  return withPostgres(opening, work)
 }

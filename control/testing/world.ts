@@ -1,8 +1,9 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import pg from 'pg'
+import type pg from 'pg'
 import { findFreePort } from '../../runtime/free-port.ts'
+import { connectPostgres, withPostgres } from '../../runtime/postgres-client.ts'
 import { PostgresServer } from '../../runtime/postgres-server.ts'
 import type { RedisServer } from '../../runtime/redis-server.ts'
 import { createDatabase } from '../../test/support/databases.ts'
@@ -45,11 +46,5 @@ export async function startWorld(): Promise<World> {
 
 /** Runs `work` on one connection of its own. */
 export async function withClient<Result>(url: string, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
-  const client = new pg.Client({ connectionString: url })
-  await client.connect()
-  try {
-    return await work(client)
-  } finally {
-    await client.end()
-  }
+  return withPostgres(connectPostgres({ connectionString: url }), work)
 }

@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { PassThrough, type Readable } from 'node:stream'
-import pg from 'pg'
+import type pg from 'pg'
+import { connectPostgres } from '../../runtime/postgres-client.ts'
 
 /** `BASE_BACKUP` with its options in parentheses, and archives that say their names. */
 const OLDEST_SERVER = 150_000
@@ -13,18 +14,14 @@ const NO_SLOT_FREE = '53400'
 export type ServerFacts = { identity: string; versionNum: number; dataDirectory: string }
 
 /** Opens a connection that may ask for backups and run SQL. `all` rules of `pg_hba.conf` admit it: it names a database. */
-export async function connectForBackup(config: pg.ClientConfig): Promise<pg.Client> {
-  const client = new pg.Client({
+export function connectForBackup(config: pg.ClientConfig): Promise<pg.Client> {
+  return connectPostgres({
     ...config,
     application_name: 'aerodb-backup',
     connectionTimeoutMillis: 10_000,
     keepAlive: true,
     replication: 'database',
-  } as pg.ClientConfig)
-  // The query that runs is told, too.
-  client.on('error', () => {})
-  await client.connect()
-  return client
+  })
 }
 
 /** Which server it is (its system identifier), what it runs, and where its data lies. @throws when it is too old. */

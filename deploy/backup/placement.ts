@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
+import type pg from 'pg'
+import { connectPostgres, withPostgres } from '../../runtime/postgres-client.ts'
 import { Remedy } from '../remedy.ts'
 
 const LOOK_MS = 500
@@ -25,18 +26,8 @@ export type Placement = {
 
 /** Runs `work` with a connection to the metadata. */
 export async function withMetadata<Result>(url: string, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
-  const client = new pg.Client({
-    connectionString: url,
-    application_name: 'aerodb-backup',
-    connectionTimeoutMillis: 10_000,
-  })
-  client.on('error', () => {})
-  await client.connect()
-  try {
-    return await work(client)
-  } finally {
-    await client.end()
-  }
+  const config = { connectionString: url, application_name: 'aerodb-backup', connectionTimeoutMillis: 10_000 }
+  return withPostgres(connectPostgres(config), work)
 }
 
 export async function readPlacement(client: pg.Client): Promise<Placement> {

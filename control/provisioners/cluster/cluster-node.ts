@@ -1,6 +1,7 @@
 import { chown, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import pg from 'pg'
+import type pg from 'pg'
+import { connectPostgres, withPostgres } from '../../../runtime/postgres-client.ts'
 import { makeChange } from '../../stores/change.ts'
 import { type ClusterNodeRow, setNodePort } from '../../stores/cluster-store.ts'
 import { moveServer } from '../../stores/server-store.ts'
@@ -65,15 +66,12 @@ export async function connectNode(
   const directory = parts.directories.path(nodeName(node))
   const port = await runningPort(directory)
   if (port === undefined) throw new Error(`The node ${nodeName(node)} does not run`)
-  const client = new pg.Client({
+  return connectPostgres({
     ...adminConfig({ directory, port }),
-    ...(options.replication === true ? { replication: 'database' } : {}),
+    ...(options.replication === true ? { replication: 'database' as const } : {}),
     ...(options.connectTimeoutMs === undefined ? {} : { connectionTimeoutMillis: options.connectTimeoutMs }),
     ...(options.queryTimeoutMs === undefined ? {} : { query_timeout: options.queryTimeoutMs }),
-  } as pg.ClientConfig)
-  client.on('error', () => {})
-  await client.connect()
-  return client
+  })
 }
 
 /** Runs `work` with a connection to a node as its administrator. */
@@ -83,12 +81,7 @@ export async function withNode<Result>(
   work: (client: pg.Client) => Promise<Result>,
   options: { queryTimeoutMs?: number } = {},
 ): Promise<Result> {
-  const client = await connectNode(parts, node, options)
-  try {
-    return await work(client)
-  } finally {
-    await client.end()
-  }
+  return withPostgres(connectNode(parts, node, options), work)
 }
 
 /** Lets standbys in: their login, and the rule that admits it. Repeated harmlessly; copies of the node have it too. */

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { Redis } from 'ioredis'
 import type pg from 'pg'
 import { afterAll, beforeAll, expect, test } from 'vitest'
+import { withPostgres } from '../../../runtime/postgres-client.ts'
 import { findServerOn } from '../../../runtime/postgres-server.ts'
 import { Sealer } from '../../../runtime/seal.ts'
 import { documentKey } from '../../../tenancy/directory-keys.ts'
@@ -70,12 +71,7 @@ async function processOf(node: number): Promise<number> {
 
 /** Runs `work` on whatever the platform takes for the primary. */
 async function asAdmin<Result>(work: (client: pg.Client) => Promise<Result>): Promise<Result> {
-  const client = await control.started.clusters.connect(server)
-  try {
-    return await work(client)
-  } finally {
-    await client.end()
-  }
+  return withPostgres(control.started.clusters.connect(server), work)
 }
 
 /** Connects as a backend does, to where the directory says that the primary is. */

@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type pg from 'pg'
+import { withPostgres } from '../../../runtime/postgres-client.ts'
 import { Slots } from '../../slots.ts'
 import { listLivingClusters, listNodes } from '../../stores/cluster-store.ts'
 import type { ComputeSource, RunningServers } from '../compute-meter.ts'
@@ -128,12 +129,7 @@ export class Clusters implements ComputeSource {
 
   /** Runs `work` with a connection to the primary as administrator. */
   async withAdmin<Result>(server: string, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
-    const client = await this.connect(server)
-    try {
-      return await work(client)
-    } finally {
-      await client.end()
-    }
+    return withPostgres(this.connect(server), work)
   }
 
   /** True when the primary runs. */

@@ -1,4 +1,5 @@
-import pg from 'pg'
+import type pg from 'pg'
+import { connectPostgres, withPostgres } from '../../../runtime/postgres-client.ts'
 import { Problem } from '../../../runtime/problem.ts'
 import type { Sealer } from '../../../runtime/seal.ts'
 import type { Queryable } from '../../stores/change.ts'
@@ -145,7 +146,7 @@ export class KubernetesServers implements ComputeSource {
   /** A connection as administrator, at the primary; whoever asks for it ends it. */
   async connect(server: string, { replication = false }: { replication?: boolean } = {}): Promise<pg.Client> {
     const row = await this.#readRow(server)
-    const client = new pg.Client({
+    return connectPostgres({
       host: row.host,
       port: row.port,
       database: row.database,
@@ -153,21 +154,13 @@ export class KubernetesServers implements ComputeSource {
       password: this.#sealer.open(row.sealed_replica_password, `server:${server}`),
       application_name: 'aerodb-control',
       connectionTimeoutMillis: 10_000,
-      ...(replication ? { replication: 'database' } : {}),
-    } as pg.ClientConfig)
-    client.on('error', () => {})
-    await client.connect()
-    return client
+      ...(replication ? { replication: 'database' as const } : {}),
+    })
   }
 
   /** Runs `work` with one connection as administrator. */
   async withAdmin<Result>(server: string, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
-    const client = await this.connect(server)
-    try {
-      return await work(client)
-    } finally {
-      await client.end()
-    }
+    return withPostgres(this.connect(server), work)
   }
 
   /** What each instance is, does and lacks, as its primary sees it. */

@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import pg from 'pg'
+import type pg from 'pg'
 import type { Logger } from '../../../runtime/log.ts'
 import type { PostgresBinaries } from '../../../runtime/postgres-binaries.ts'
+import { connectPostgres, withPostgres } from '../../../runtime/postgres-client.ts'
 import { inTransaction, type PostgresPool } from '../../../runtime/postgres-pool.ts'
 import { findServerOn } from '../../../runtime/postgres-server.ts'
 import { Slots } from '../../slots.ts'
@@ -135,23 +136,15 @@ export class OwnServers implements ComputeSource {
     const directory = this.#directories.path(tenantId)
     const port = await runningPort(directory)
     if (port === undefined) throw new Error('The server of the tenant does not run')
-    const client = new pg.Client({
+    return connectPostgres({
       ...adminConfig({ directory, port }),
-      ...(replication ? { replication: 'database' } : {}),
-    } as pg.ClientConfig)
-    client.on('error', () => {})
-    await client.connect()
-    return client
+      ...(replication ? { replication: 'database' as const } : {}),
+    })
   }
 
   /** Runs `work` with one connection as administrator. */
   async withAdmin<Result>(tenantId: string, work: (client: pg.Client) => Promise<Result>): Promise<Result> {
-    const client = await this.connect(tenantId)
-    try {
-      return await work(client)
-    } finally {
-      await client.end()
-    }
+    return withPostgres(this.connect(tenantId), work)
   }
 
   async #startLocked(tenantId: string): Promise<void> {
