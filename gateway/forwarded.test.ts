@@ -1,13 +1,10 @@
 import { connect } from 'node:net'
 import fc from 'fast-check'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import { makeLogger } from '../runtime/log.ts'
-import { connectRedis, whenRedisReady } from '../runtime/redis.ts'
 import type { RedisServer } from '../runtime/redis-server.ts'
-import { DirectoryPublisher } from '../tenancy/directory-publisher.ts'
-import { startRedis } from '../test/support/redis.ts'
 import { parseForwarded } from './forwarded.ts'
 import { GatewayProcess } from './testing/gateway-process.ts'
+import { startRedisWith } from './testing/redis-with.ts'
 import { makeTenant } from './testing/snapshots.ts'
 import { StubUpstream } from './testing/stub-upstream.ts'
 
@@ -19,14 +16,7 @@ let trusting: GatewayProcess
 let trustingStandard: GatewayProcess
 
 beforeAll(async () => {
-  redisServer = await startRedis()
-  const log = makeLogger('test', 'silent')
-  const redis = connectRedis({ urls: [redisServer.url], connectionName: 'test', log, whenAway: 'wait' })
-  await whenRedisReady(redis, 5_000)
-  const publisher = new DirectoryPublisher(redis)
-  await publisher.publish('tenant', 'hops', 1, JSON.stringify(tenant.snapshot))
-  await publisher.markComplete()
-  redis.disconnect()
+  redisServer = await startRedisWith(tenant)
   const env = {
     AERODB_REDIS_URL: redisServer.url,
     AERODB_BACKEND_URLS: await backend.start(),

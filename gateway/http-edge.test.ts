@@ -1,11 +1,8 @@
 import { connect } from 'node:net'
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest'
-import { makeLogger } from '../runtime/log.ts'
-import { connectRedis, whenRedisReady } from '../runtime/redis.ts'
 import type { RedisServer } from '../runtime/redis-server.ts'
-import { DirectoryPublisher } from '../tenancy/directory-publisher.ts'
-import { startRedis } from '../test/support/redis.ts'
 import { GatewayProcess } from './testing/gateway-process.ts'
+import { startRedisWith } from './testing/redis-with.ts'
 import { makeTenant } from './testing/snapshots.ts'
 import { StubUpstream } from './testing/stub-upstream.ts'
 
@@ -16,14 +13,7 @@ const backend = new StubUpstream('from-gateway')
 const key = `apikey: ${tenant.anonKey}`
 
 beforeAll(async () => {
-  redisServer = await startRedis()
-  const log = makeLogger('test', 'silent')
-  const redis = connectRedis({ urls: [redisServer.url], connectionName: 'test', log, whenAway: 'wait' })
-  await whenRedisReady(redis, 5_000)
-  const publisher = new DirectoryPublisher(redis)
-  await publisher.publish('tenant', 'edge', 1, JSON.stringify(tenant.snapshot))
-  await publisher.markComplete()
-  redis.disconnect()
+  redisServer = await startRedisWith(tenant)
   gateway = await GatewayProcess.start({
     AERODB_REDIS_URL: redisServer.url,
     AERODB_BACKEND_URLS: await backend.start(),

@@ -10,12 +10,9 @@ import { promisify } from 'node:util'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { WebSocket, WebSocketServer } from 'ws'
 import { findFreePort } from '../runtime/free-port.ts'
-import { makeLogger } from '../runtime/log.ts'
-import { connectRedis, whenRedisReady } from '../runtime/redis.ts'
 import type { RedisServer } from '../runtime/redis-server.ts'
-import { DirectoryPublisher } from '../tenancy/directory-publisher.ts'
-import { startRedis } from '../test/support/redis.ts'
 import { GatewayProcess } from './testing/gateway-process.ts'
+import { startRedisWith } from './testing/redis-with.ts'
 import { makeTenant } from './testing/snapshots.ts'
 import { StubUpstream } from './testing/stub-upstream.ts'
 
@@ -41,14 +38,7 @@ beforeAll(async () => {
   directory = await mkdtemp(join(tmpdir(), 'aerodb-tls-'))
   await makeCertificate('wildcard', '*.localhost', 'first')
   await makeCertificate('own', 'own.localhost', 'own')
-  redisServer = await startRedis()
-  const log = makeLogger('test', 'silent')
-  const redis = connectRedis({ urls: [redisServer.url], connectionName: 'test', log, whenAway: 'wait' })
-  await whenRedisReady(redis, 5_000)
-  const publisher = new DirectoryPublisher(redis)
-  await publisher.publish('tenant', 'secure', 1, JSON.stringify(tenant.snapshot))
-  await publisher.markComplete()
-  redis.disconnect()
+  redisServer = await startRedisWith(tenant)
   port = await findFreePort()
   gateway = await GatewayProcess.start({
     AERODB_REDIS_URL: redisServer.url,

@@ -39,7 +39,7 @@ const createTenantRoute = createRoute({
   request: { body: jsonBody(createTenantSchema) },
   responses: {
     201: json(createdTenantSchema, 'The tenant serves requests. Its keys are shown this once.'),
-    202: json(acceptedTenantSchema, 'Accepted (`Prefer: respond-async`, or it takes longer than a minute).'),
+    202: json(acceptedTenantSchema, 'Accepted (`Prefer: respond-async`, or it takes longer than 50 seconds).'),
     ...problems(400, 401, 403, 409, 413, 415, 422, 501, 503),
   },
 })

@@ -4,7 +4,7 @@ import { startTestControl, type TestControl } from '../testing/start-control.ts'
 import { startWorld, type World } from '../testing/world.ts'
 
 /*
- * One suite over every provisioner of this machine; that over Kubernetes is in kubernetes/kubernetes.long.test.ts.
+ * One suite over every provisioner of this machine; that over Kubernetes is in kubernetes/kubernetes-conformance.long.test.ts.
  */
 
 let world: World

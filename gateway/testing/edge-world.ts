@@ -1,10 +1,7 @@
 import { connect } from 'node:net'
-import { makeLogger } from '../../runtime/log.ts'
-import { connectRedis, whenRedisReady } from '../../runtime/redis.ts'
 import type { RedisServer } from '../../runtime/redis-server.ts'
-import { DirectoryPublisher } from '../../tenancy/directory-publisher.ts'
-import { startRedis } from '../../test/support/redis.ts'
 import { GatewayProcess } from './gateway-process.ts'
+import { startRedisWith } from './redis-with.ts'
 import type { TestTenant } from './snapshots.ts'
 
 /** A real gateway with one tenant, for tests that speak to it as bytes. */
@@ -19,14 +16,7 @@ export class EdgeWorld {
 
   /** @param backendUrl serves the tenant. */
   static async start(tenant: TestTenant, backendUrl: string, env: Record<string, string> = {}): Promise<EdgeWorld> {
-    const redisServer = await startRedis()
-    const log = makeLogger('test', 'silent')
-    const redis = connectRedis({ urls: [redisServer.url], connectionName: 'test', log, whenAway: 'wait' })
-    await whenRedisReady(redis, 5_000)
-    const publisher = new DirectoryPublisher(redis)
-    await publisher.publish('tenant', tenant.snapshot.name, 1, JSON.stringify(tenant.snapshot))
-    await publisher.markComplete()
-    redis.disconnect()
+    const redisServer = await startRedisWith(tenant)
     const gateway = await GatewayProcess.start({
       AERODB_REDIS_URL: redisServer.url,
       AERODB_BACKEND_URLS: backendUrl,

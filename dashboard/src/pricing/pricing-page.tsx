@@ -2,6 +2,7 @@ import { Group, Paper, SegmentedControl, SimpleGrid, Skeleton, Slider, Stack, Ta
 import { useDebouncedValue } from '@mantine/hooks'
 import { useQuery } from '@tanstack/react-query'
 import { useState } from 'react'
+import { hindranceOf } from '../../../client/plan-hindrance.ts'
 import {
   amountAt,
   POSITIONS,
@@ -17,13 +18,6 @@ import { formatMoney } from '../format.ts'
 import { PageHeader } from '../parts/page-header.tsx'
 import { ProblemAlert } from '../parts/problem-alert.tsx'
 import { StatusDot } from '../parts/status-dot.tsx'
-
-const QUOTA_TEXTS: Readonly<Record<string, string>> = {
-  storage_bytes: 'documents',
-  file_storage_bytes: 'files',
-  api_requests_per_month: 'requests',
-  realtime_connections: 'realtime connections',
-}
 
 /** What a usage costs on each plan, for everybody: reckoned by the platform itself, as its invoices are. */
 export function PricingPage() {
@@ -101,12 +95,8 @@ function UsageSlider(props: { scale: UsageScale; value: number; onChange: (value
 }
 
 function PlanCard(props: { plan: Estimate['data'][number]; currency: string; isolation: Isolation }) {
-  const { plan, currency } = props
-  const hindrance = !plan.offers_isolation
-    ? `Has no ${props.isolation} isolation`
-    : plan.exceeded_quotas.length > 0
-      ? `Too much for it: ${plan.exceeded_quotas.map((quota) => QUOTA_TEXTS[quota] ?? quota).join(', ')}`
-      : undefined
+  const { plan, currency, isolation } = props
+  const hindrance = hindranceOf(plan, isolation)
   return (
     <Paper p="lg" component="section" aria-label={plan.title}>
       <Stack gap="xs">

@@ -28,7 +28,7 @@ export class ExampleRunner {
     this.#python = python
   }
 
-  /** Prepares `directory`. Python's \`requests\` is installed into it where the machine has none. */
+  /** Prepares `directory`. Python's `requests` is installed into it where the machine has none. */
   static async prepare(directory: string): Promise<ExampleRunner> {
     await mkdir(directory, { recursive: true })
     await symlink(join(ROOT, 'node_modules'), join(directory, 'node_modules'))
@@ -82,7 +82,7 @@ export type CodeBlock = { language: Language; label: string; program: string; li
 
 const FENCE = /^```(sh|js|python)\b([^\n]*)\n([\s\S]*?)^```$/gm
 
-/** The programs of a page in their order; those marked \`not-run\` are left out. */
+/** The programs of a page in their order; those marked `not-run` are left out. */
 export function codeBlocks(markdown: string): CodeBlock[] {
   return [...markdown.matchAll(FENCE)].flatMap(({ 1: language, 2: label = '', 3: program = '', index }) =>
     label.includes('not-run')
